@@ -13,7 +13,7 @@ class Drift(Baseline):
     """The last value, plus the mean change per step for each step ahead."""
 
     name = "drift"
-    summary = "the line through the first and the last value, drawn on"
+    summary = "the line through the first and the last value, continued"
 
     def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:
         slope = (history[-1] - history[0]) / max(len(history) - 1, 1)

@@ -13,7 +13,7 @@ class Naive(Baseline):
     """Repeats the last value."""
 
     name = "naive"
-    summary = "the last value, again and again"
+    summary = "the last value, repeated"
 
     def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:
         return np.full(horizon, history[-1])

@@ -13,7 +13,7 @@ class SeasonalNaive(Baseline):
     """Repeats the value of one season earlier."""
 
     name = "seasonal_naive"
-    summary = "the last season, again and again"
+    summary = "the last season, repeated"
 
     def _forecast(self, history: Float[np.ndarray, " T"], horizon: int, season: int) -> Float[np.ndarray, " H"]:
         last = history[-season:] if len(history) >= season else history[-1:]

@@ -37,10 +37,11 @@ class Facts:
     gives_attention: bool = False
     copies: bool = False
     predictor: tuple[int, ...] | None = None
-    """Of a transducer, the shape of its predictor's first state, for a row: (symbols that it sees beside the last), all of which are
-    padding, or (layers, 2, width) of an LSTM, all of it 0."""
+    """For a transducer, the shape of its predictor's first state, per row: (earlier symbols that it uses besides the last), all padding, or
+    (layers, 2, width) for an LSTM, all 0."""
     pool: tuple[int, int, int] | None = None
-    """Of a step that appends to a pool of keys and values (`engines/pool_state.py`): layers, heads of keys and values, and their width."""
+    """For a step that appends to a pool of keys and values (`engines/pool_state.py`): the numbers of layers and of key-value heads, and the
+    width of the heads."""
 
 
 @dataclass(frozen=True)

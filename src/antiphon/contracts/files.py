@@ -55,27 +55,26 @@ class FileConfig:
     path: str | None = None
     """The file, a pattern, a folder that is a data set, hf://owner/name on the hub, or s3://bucket/name; relative to the recipe."""
     source: str | None = None
-    """Of two line-aligned text files the one with the sources."""
+    """The file of sources, if there are two line-aligned text files."""
     target: str | None = None
-    """Of two line-aligned text files the one with the targets; without it the records have no target."""
+    """The file of targets, if there are two line-aligned text files; without it the records have no target."""
     format: str | None = None
-    """The format, one of `antiphon list readers`, where neither the suffix of the path nor the first bytes tell."""
+    """The format, one of `antiphon list readers`; needed if neither the suffix of the path nor the first bytes identify it."""
     columns: tuple[str, ...] = ()
-    """The names of the columns, for a table whose first line does not name them; of a parquet file the columns, of a TextGrid the tiers
-    to read."""
+    """The names of the columns, for a table without a header line; for a parquet file the columns, for a TextGrid the tiers to read."""
     encoding: str = "utf-8"
-    """The encoding of text files. A mark of UTF-16 or UTF-32 at the beginning of a file is believed without it."""
+    """The encoding of text files. A byte order mark of UTF-16 or UTF-32 takes precedence."""
     delimiter: str = ","
-    """What parts the values of a .csv file: one character, such as ;."""
+    """The separator of values in a .csv file: one character, such as ;."""
     decimal: Literal[".", ","] = "."
-    """What parts whole numbers from their fractions in a .csv or .tsv file."""
+    """The decimal mark of numbers in a .csv or .tsv file."""
     languages: tuple[str, ...] = ()
     """The language of the sources and that of the targets, in files that may hold several, such as [en, de-AT]."""
     states: tuple[str, ...] = ()
-    """The states of units that are meant, in files that know states, such as [translated, fuzzy]; by default those that are finished, or to
-    predict those that wait for a target."""
+    """The states of the units to read, such as [translated, fuzzy], in formats with states; by default finished units, or for prediction
+    those that wait for a target."""
     note: str | None = None
-    """A comment that is written beside each unit that is translated, in files that hold comments and predictions."""
+    """A comment that is added to each translated unit, in formats with comments into which predictions can be written back."""
     folder: str | None = None
     """The folder that names of recordings are relative to, if it is not that of the file; relative to the recipe."""
     subset: str | None = None
@@ -83,14 +82,14 @@ class FileConfig:
     split: str | None = None
     """The part of a data set that has several, such as train."""
     frequency: str | None = None
-    """The time from one value to the next, such as 1h or 1mo, in files of whole series that do not tell it in a way that is understood."""
+    """The time from one value to the next, such as 1h or 1mo, in files of whole series that do not give it in a known form."""
     start: str | None = None
-    """The time of the first value of each series, such as 2011-01-29, in files of whole series that only count their values. It needs
-    `frequency`."""
+    """The time of the first value of each series, such as 2011-01-29, in files of whole series without times. It needs `frequency`."""
     line_length: Annotated[int, Field(ge=8, le=1000)] | None = None
-    """The columns of a line in subtitles that are written again, by default 42; a Chinese or Japanese letter takes two."""
+    """The greatest display width of a line when subtitles are written back, by default 42 columns; a Chinese or Japanese character takes
+    two."""
     weight: Annotated[float, Field(gt=0, lt=1e6)] = 1.0
-    """How often an epoch shows each record: 2.5 is every record twice, and a half of them, drawn anew each epoch, once more."""
+    """How often an epoch shows each record: 2.5 shows every record twice, and a random half of them, drawn anew each epoch, once more."""
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.source is None):

@@ -18,20 +18,20 @@ class Limits:
     """Lengths are in encoded elements, as the model sees them: the end symbol counts, a target's start element does not."""
 
     max_source_length: Count | None = None
-    """The longest source, in elements; null is no limit but that of the model's positions."""
+    """The longest source, in elements; null means no limit except the model's positions."""
     max_target_length: Count | None = None
-    """The longest target, in elements; null is no limit but that of the model's positions."""
+    """The longest target, in elements; null means no limit except the model's positions."""
     too_long: Literal["drop", "truncate", "error"] = "drop"
-    """What happens to an example beyond a length: it is left out, cut (keeping its end symbol), or stops the run. Beyond what the model has
-    positions for, it happens wherever records are read."""
+    """What happens to an example that is too long: it is left out, truncated (keeping its end symbol), or stops the run. For examples with
+    more elements than the model has positions, this applies wherever records are read."""
     max_length_ratio: Annotated[float, Field(ge=1)] | None = None
-    """Leave out examples of which one side is more than this many times as long as the other; null is no limit."""
+    """Leave out examples with one side more than this many times as long as the other; null means no limit."""
     empty: Literal["drop", "error", "keep"] = "drop"
-    """What happens to a record with nothing on one side, in training and wherever it is scored: it is left out and counted, or stops the
-    run; `keep` keeps an empty target, for models that may say nothing, and leaves out only what has an empty source."""
+    """What happens to a record with an empty side, in training and in evaluation: it is left out and counted, or stops the run; `keep`
+    keeps an empty target, for models that may output nothing, and leaves out only records with an empty source."""
 
     def of_sources(self) -> "Limits":
-        """The limits that hold for every record, in prediction as well: long sources are truncated where the settings say so."""
+        """The limits that hold for every record, in prediction as well: those for empty records, and truncation of sources if it is set."""
         most = self.max_source_length if self.too_long == "truncate" else None
         return Limits(max_source_length=most, too_long=self.too_long, empty=self.empty)
 

@@ -48,8 +48,8 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def wait_k(self) -> int | None:
-        """Where it says something before it has read all: output t, from 1, sees the first t + k - 1 states of the memory, which do not
-        change as the source goes on. None for a model that reads the whole source first."""
+        """For simultaneous models: output t, from 1, sees the first t + k - 1 states of the memory, which do not change as the source
+        grows. None for a model that reads the whole source first."""
         return None
 
     @property
@@ -59,8 +59,8 @@ class Seq2SeqModel(nn.Module, ABC):
 
     @property
     def packs(self) -> bool:
-        """Whether `encode` and `decode` may be given several sequences in one row (`Padded.segments`), each of which they read as if it
-        were alone, the decoder's steps seeing the states of their own source only."""
+        """Whether `encode` and `decode` accept several sequences packed in one row (`Padded.segments`), which are then independent of each
+        other; the decoder's steps attend only to the states of their own source."""
         return False
 
     @property

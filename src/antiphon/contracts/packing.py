@@ -86,7 +86,7 @@ def pack_pairs(sources: Int[Tensor, " B"], inputs: Int[Tensor, " B"]) -> Packing
 
 
 def _evenly(sources: np.ndarray, targets: np.ndarray, *, rows: int) -> list[list[int]]:
-    """The pairs of each of so many rows."""
+    """Distribute the pairs over the given number of rows."""
     if rows == len(sources):
         return [[pair] for pair in range(rows)]
     shares = np.stack([sources / sources.sum(), targets / targets.sum()], axis=1)

@@ -40,11 +40,11 @@ class Reading:
     required: tuple[str, ...]
     """Columns that each record must have."""
     source: str
-    """What the task calls a source: the column of texts to translate, or of recordings."""
+    """The task's name for a source: the column of texts to translate, or of recordings."""
     target: str
-    """What the task calls a target."""
+    """The task's name for a target."""
     precomputed: bool = False
-    """Whether sources are the features that another program made of recordings, not the recordings themselves."""
+    """Whether sources are precomputed features of recordings, not the recordings themselves."""
 
     @property
     def with_targets(self) -> bool:
@@ -101,26 +101,26 @@ class ReaderPlugin:
     name: str
     summary: str
     suffixes: tuple[str, ...]
-    """The endings of its files, such as ".po"; several formats may share one if all but one of them have `recognizes`."""
+    """The suffixes of its files, such as ".po"; several formats may share one if all but one of them have `recognizes`."""
     read: Callable[[Reading], Located]
     """The records of a file, one after another. Raises DataError that names file and line."""
     recognizes: Callable[[bytes], bool] | None = None
-    """Whether the first bytes of a file (up to 64 KiB, unpacked) say that it has this format."""
+    """Whether the first bytes of a file (up to 64 KiB, decompressed) show that it has this format."""
     is_folder: Callable[[Path], bool] | None = None
-    """Whether a folder is a data set of this format, where one is a folder."""
+    """Whether a folder is a data set of this format, if data sets may be folders."""
     back: Callable[[Reading], Rewriter] | None = None
-    """The file to be written again, where it has room for what is said. Its records get the columns `unit` and `file`."""
+    """Opens a file to be rewritten with predictions, if the format can hold them. Its records get the columns `unit` and `file`."""
     settings: frozenset[str] = frozenset({"encoding"})
-    """The settings of a file, beside path, format and weight, that mean something here."""
+    """The settings of a file, besides path, format and weight, that have an effect in this format."""
     frames: Callable[[Reading, tuple[str, ...] | None], "Iterator[polars.DataFrame]"] | None = None
     """All records in frames, in the order of `read`, where rows are so many that one by one would take long: with the columns that are
     named, or with all. Raises IrregularError where only rows that are read one by one can tell what is wrong."""
     line_of: Callable[[FileConfig, int], int] | None = None
     """The line of a record by its number from 0, where every line is one; without it the file is read again to find it."""
     unit: str = "row"
-    """What people call a record of it, in "de.po: unit 12"."""
+    """What a record is called in messages, as in "de.po: unit 12"."""
     has_lines: bool = True
-    """Whether it is text, of which people know the lines."""
+    """Whether it is text, so that lines are useful in messages."""
     has_types: bool = True
     """Whether its values have types, so that 7 and "007" are told apart."""
     has_parts: bool = False

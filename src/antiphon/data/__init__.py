@@ -1,1 +1,1 @@
-"""Files -> batches."""
+"""Data: reads files, encodes records, and prepares batches."""

@@ -1,4 +1,4 @@
-"""Sound from files, bytes, archives and arrays: one channel at the wanted sample rate, read block by block.
+"""Audio from files, bytes, archives and arrays: one channel at the wanted sample rate, read block by block.
 
 libsndfile (through soundfile) decodes WAV, FLAC, OGG with Vorbis or Opus, MP3 and AIFF; soxr resamples. Channels are averaged into one,
 or one of them is heard.
@@ -41,7 +41,8 @@ _CLAIM = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MUL
 
 
 class Recording(ABC):
-    """A sound that is open: `name` for messages, its own `sample_rate`, `channels`, and its length in samples; `channel` is heard."""
+    """An open recording: `name` for messages, its own `sample_rate`, `channels`, and its length in samples; `channel` is the one that is
+    read."""
 
     name: str
     sample_rate: int
@@ -51,7 +52,7 @@ class Recording(ABC):
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length in seconds."""
         return self.length / self.sample_rate
 
     @abstractmethod
@@ -95,17 +96,17 @@ class Recording(ABC):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:  # noqa: B027  an array needs no closing
-        """Let go of the file."""
+        """Close the file."""
 
     def hear(self, channel: Channel) -> None:
-        """Hear a channel from now on, or the mix. Raises DataError where the recording has fewer."""
+        """Select a channel, or the mix. Raises DataError if the recording has fewer channels."""
         if channel != "mix" and channel > self.channels:
             least = f"{self.channels} channel{'s' if self.channels > 1 else ''}"
             raise DataError(f"{self.name} must have the channel {channel} that is asked for, but has {least}, counted from 1.")
         self.channel = channel
 
     def bounds(self, start: float, end: float | None) -> tuple[int, int]:
-        """The first sample and the one behind the last, in its own sample rate. Raises DataError when they lie outside."""
+        """The first sample and the one after the last, at its own sample rate. Raises DataError when they lie outside."""
         if self.length == 0:
             raise DataError(f"{self.name} must hold sound, but has no samples. Leave it out.")
         stop = self.seconds if end is None else end
@@ -129,7 +130,7 @@ class Recording(ABC):
 
 @final
 class _DecodedFile(Recording):
-    """A file, or the bytes of one, that libsndfile decodes."""
+    """A file, or the bytes of one, decoded by libsndfile."""
 
     def __init__(self, file: Any, name: str):
         self.name, self._file, self._position = name, file, 0
@@ -165,7 +166,7 @@ class _DecodedFile(Recording):
         return np.asarray(samples)
 
     def _go_to(self, start: int) -> None:
-        """Find a sample, by decoding from one before it that libsndfile finds."""
+        """Seek to a sample, by decoding from an earlier one that libsndfile can find."""
         found = self._found(start)
         if not found <= self._position <= start:
             self._position = found
@@ -174,21 +175,21 @@ class _DecodedFile(Recording):
             pass
 
     def _found(self, start: int) -> int:
-        """The sample nearest before `start` that a seek finds: libsndfile guesses places in MP3 of a variable bit rate, and is late in the
-        last page of Vorbis by what the encoder had padded it with."""
+        """The sample nearest before `start` that a seek finds: libsndfile estimates positions in MP3 of variable bit rate, and in the last
+        page of Vorbis is late by the encoder's padding."""
         if self._file.format == "MP3":
             return 0
         return min(start, max(0, self.length - _VORBIS_PAGE)) if self._file.subtype == "VORBIS" else start
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with suppress(Exception):
             self._file.close()
 
 
 @final
 class _Array(Recording):
-    """Samples (N,) or (N, channels) in memory; whole numbers are taken at the scale of their type."""
+    """Samples (N,) or (N, channels) in memory; integers are scaled by the range of their type."""
 
     def __init__(self, samples: Any, sample_rate: Any, name: str):
         values = np.asarray(samples)
@@ -213,7 +214,7 @@ class _Array(Recording):
 
 
 def open_audio(value: Any, sample_rate: Any = None) -> Recording:
-    """Open a sound.
+    """Open audio in any supported form.
 
     value   a path, also of a member of an archive (`clips.zip/one.mp3`) or a place in one (`wav.ark:1234`); the bytes of a file; samples
             (N,) or (N, channels), with `sample_rate`; a mapping with `array` and `sampling_rate`, or `bytes`, or `path`, as data sets of
@@ -271,7 +272,7 @@ def _open_path(path: Path) -> Recording:
 
 
 def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
-    """Let libsndfile open a file, or say why it cannot."""
+    """A file opened by libsndfile. Raises DataError with the reason if that fails."""
     if isinstance(file, io.BytesIO) and not head:
         raise DataError(f"{name} is empty: it has no bytes.")
     _refuse_foreign(head, name, suffix)
@@ -292,7 +293,8 @@ def _decoded(file: Any, head: bytes, name: str, suffix: str) -> Recording:
 
 
 def _completed(file: str | io.BytesIO, opened: Any, name: str) -> bytes | None:
-    """The bytes of an MP3 file of which libsndfile would read a part; None where it reads all. Raises DataError where nothing helps."""
+    """The complete bytes of an MP3 file that libsndfile would only read in part; None if it reads all. Raises DataError if that cannot be
+    repaired."""
     if isinstance(file, str):
         with open(file, "rb") as source, mmap(source.fileno(), 0, access=ACCESS_READ) as content:
             return _whole(content, opened, name)
@@ -308,7 +310,7 @@ def _whole(content: bytes | mmap, opened: Any, name: str) -> bytes | None:
 
 
 def _refuse_foreign(head: bytes, name: str, suffix: str) -> None:
-    """Formats that libsndfile does not know, told by their first bytes, or else by their suffix."""
+    """Refuse formats that libsndfile does not support, recognized by their first bytes, or else by their suffix."""
     kind = ""
     if head[4:8] == b"ftyp":
         kind = "M4A/AAC (or another MP4)"
@@ -332,7 +334,7 @@ def _ffmpeg(name: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    """What libsndfile says, without the name of the file, which we give ourselves."""
+    """libsndfile's message, without the name of the file, which we add ourselves."""
     return str(getattr(error, "error_string", "") or error).rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""Files inside zip and tar archives, by a path that goes on behind the archive's name: `clips.zip/one.mp3`.
+"""Files inside zip and tar archives, by a path that continues after the archive's name: `clips.zip/one.mp3`.
 
 Archives stay open, since a table of thousands of members takes a while to read; a lock keeps threads from reading one at the same time.
 Nothing is unpacked to disk.
@@ -21,7 +21,7 @@ _COMPRESSED_TARS = (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z",
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path names an archive. Raises DataError for one whose members cannot be reached one by one."""
+    """Whether a path names an archive. Raises DataError for one without random access to its members."""
     name = path.name.lower()
     if name.endswith(_COMPRESSED_TARS):
         raise DataError(f"`{path}` must be a .zip or an uncompressed .tar, whose files can be read one by one. Unpack it, or make a .zip.")
@@ -29,7 +29,7 @@ def is_archive(path: Path) -> bool:
 
 
 def in_archive(path: Path) -> tuple[Path, str] | None:
-    """(archive, member) of a path that leads into an archive; None for any other path, and for a folder that is called like an archive."""
+    """(archive, member) for a path into an archive; None for any other path, and for a folder with the name of an archive."""
     for parent in path.parents:
         if parent.suffix.lower() in ARCHIVE_SUFFIXES and not parent.is_dir():
             return parent, path.relative_to(parent).as_posix()
@@ -42,7 +42,7 @@ def members(archive: Path) -> list[str]:
 
 
 def names_in(archive: Path) -> Collection[str]:
-    """The names of all files in an archive, to look whether one is there."""
+    """The set of names of all files in an archive, for look-ups."""
     return _opened(archive).names
 
 
@@ -77,7 +77,7 @@ class _Archive:
             self._infos = {info.name.removeprefix("./"): info for info in self._tar.getmembers() if info.isfile()}
 
     def read(self, member: str) -> bytes:
-        """The content of a file that is there."""
+        """The content of a file that is known to exist."""
         with self._lock:
             if self._zip is not None:
                 return self._zip.read(member)
@@ -95,7 +95,7 @@ def _opened(path: Path) -> _Archive:
 
 @lru_cache(maxsize=8)
 def _open(path: Path, size: int, changed: int) -> _Archive:
-    """Size and time of change are part of the key, so that an archive that was written anew is read anew."""
+    """Open an archive, cached. Size and modification time are part of the key, so that a rewritten archive is read anew."""
     try:
         return _Archive(path)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Sound that arrives block by block, from a microphone or a socket: one channel at the wanted sample rate.
+"""Audio that arrives block by block, from a microphone or a socket: one channel at the wanted sample rate.
 
 Whether the mix cancels the channels is asked after the first ten seconds and at the end: a pause may cancel by itself.
 """
@@ -19,7 +19,7 @@ _NOTHING = np.zeros(0, dtype=np.float32)
 
 @final
 class StreamResampler:
-    """Blocks of samples at one rate -> blocks (N,) float32 at another. Whole numbers are taken at their scale."""
+    """Blocks of samples at one rate -> blocks (N,) float32 at another. Integers are scaled by the range of their type."""
 
     def __init__(self, have: int, wanted: int, channel: Channel = "mix"):
         if isinstance(have, bool) or not isinstance(have, int | np.integer) or have < 1:
@@ -29,13 +29,13 @@ class StreamResampler:
         self._heard, self._received, self._count = OneChannel(channel), 0, 0
 
     def of(self, blocks: Iterable[np.ndarray]) -> Iterator[Float[np.ndarray, " N"]]:
-        """The samples of each block, and at the end what the resampler still holds. Raises DataError naming a block that is no sound."""
+        """The resampled blocks, and at the end what the resampler still holds. Raises DataError naming a block that is not audio."""
         for block in blocks:
             yield self.add(block)
         yield self.end()
 
     def add(self, block: np.ndarray) -> Float[np.ndarray, " N"]:
-        """The samples that one more block (N,) or (N, channels) gives. Raises DataError naming it when it is no sound."""
+        """The samples from one more block (N,) or (N, channels). Raises DataError naming the block when it is not audio."""
         self._count += 1
         if len(block) == 0:
             return _NOTHING
@@ -51,6 +51,6 @@ class StreamResampler:
         return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono))
 
     def end(self) -> Float[np.ndarray, " N"]:
-        """What the resampler still holds. Raises DataError when the mix has cancelled the channels."""
+        """The samples that the resampler still holds. Raises DataError when the channels cancel each other in the mix."""
         self._heard.check("The stream", self.have)
         return _NOTHING if self._resampler is None else np.asarray(self._resampler.resample_chunk(_NOTHING, last=True))

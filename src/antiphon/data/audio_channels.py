@@ -1,4 +1,4 @@
-"""Which channel of a recording is used: one of them, or their mean (the mix); and whether the channels cancel each other in the mix.
+"""Selects a channel of a recording, or mixes all to their mean, and detects channels that cancel each other in the mix.
 
 Two channels in opposite phase (a microphone wired the wrong way round) have a mix that is silent although both are loud.
 """
@@ -19,7 +19,7 @@ _SHORTEST = 0.1  # seconds, below which samples may cancel by chance
 
 
 def channel_of(value: Any, name: str) -> Channel:
-    """A channel as the column `name` tells it: a number from 1, or `mix`, as is an empty cell. Raises DataError otherwise."""
+    """A channel as written in the column `name`: a number from 1, or `mix`, which an empty cell means, too. Raises DataError otherwise."""
     whole = isinstance(value, float) and value.is_integer()  # as a table has numbers of which some are missing
     text = "" if value is None else str(int(value) if whole else value).strip()
     if text in ("", "mix"):
@@ -31,14 +31,14 @@ def channel_of(value: Any, name: str) -> Channel:
 
 @final
 class OneChannel:
-    """Blocks of samples of all channels -> blocks of one; what the mix has lost is known at the end."""
+    """Reduces blocks of samples of all channels to one; what the mix has lost is known at the end."""
 
     def __init__(self, channel: Channel):
         self.channel = channel
         self._samples, self._mixed, self._power = 0, 0.0, 0.0
 
     def of(self, samples: Float[np.ndarray, "N C"]) -> Float[np.ndarray, " N"]:
-        """The channel that is heard."""
+        """The selected channel."""
         if self.channel != "mix":
             return samples[:, self.channel - 1]
         if samples.shape[1] == 1:
@@ -50,7 +50,7 @@ class OneChannel:
         return np.asarray(mixed)
 
     def check(self, name: str, sample_rate: int) -> None:
-        """Raise DataError where the mix of what was heard so far is silent, and its channels are not."""
+        """Raise DataError if the mix so far is silent, but its channels are not."""
         heard = self._samples >= _SHORTEST * sample_rate and self._power > _QUIET * self._samples
         if heard and self._mixed < _CANCELLED * self._power:
             raise DataError(

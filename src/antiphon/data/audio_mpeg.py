@@ -1,4 +1,4 @@
-"""What an MP3 file holds, counted frame by frame: its length header may be missing, or tell of the first of several files only.
+"""Counts the frames of MP3 files: their length header may be missing, or describe only the first of several joined files.
 
 libsndfile believes the header (`Xing` or `Info`), and without one takes the first frame's bit rate for that of all: a file of variable
 rate is read in part, without a word. `completed` puts a header with the right count in front of the frames, so that the decoder reads all.
@@ -29,7 +29,7 @@ _LAME_DELAY = 21  # bytes behind these: 12 bits of delay at the start and 12 of 
 
 
 class _Frame(NamedTuple):
-    """What the first four bytes of a frame say: its bytes, its samples, its sample rate and channels, where a length header would stand."""
+    """The data in a frame's header: its size in bytes, its samples, its sample rate and channels, and where a length header would be."""
 
     size: int
     samples: int
@@ -38,7 +38,7 @@ class _Frame(NamedTuple):
 
 
 def completed(content: bytes | mmap, decoded: int, name: str, remedy: str) -> bytes | None:
-    """An MP3 file of which a decoder reads all; None where it does so of the file as it is, or where there are no frames of MP3.
+    """A version of an MP3 file that a decoder reads completely; None if it does so with the file as it is, or if there are no MP3 frames.
 
     decoded   the samples that the decoder takes the file for
 
@@ -67,7 +67,7 @@ def completed(content: bytes | mmap, decoded: int, name: str, remedy: str) -> by
 
 
 def _frames(content: bytes | mmap) -> Iterator[tuple[int, _Frame]]:
-    """(where it begins, the frame) of all that are whole; tags and whatever else lies between them is passed over."""
+    """(start, frame) of all complete frames; tags and other data between them are skipped."""
     place, sound = 0, None
     while 0 <= place <= len(content) - 4:
         frame = _parsed(content[place : place + 4])
@@ -83,7 +83,7 @@ def _frames(content: bytes | mmap) -> Iterator[tuple[int, _Frame]]:
 
 @lru_cache(maxsize=1024)
 def _parsed(head: bytes) -> _Frame | None:
-    """The frame of layer III that begins with these four bytes; None where none does."""
+    """The layer III frame that begins with these four bytes; None if they begin none."""
     if head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or (head[1] >> 1) & 0b11 != _LAYER_3:
         return None
     version, bits, rate = (head[1] >> 3) & 0b11, head[2] >> 4, (head[2] >> 2) & 0b11
@@ -97,7 +97,7 @@ def _parsed(head: bytes) -> _Frame | None:
 
 
 def _is_followed(content: bytes | mmap, place: int, frame: _Frame) -> bool:
-    """Whether another such frame, a tag or the end comes behind a frame: four bytes may look like one by chance."""
+    """Whether another such frame, a tag or the end follows a frame: four bytes may look like one by chance."""
     behind = place + frame.size
     rest = content[behind : behind + 16]
     after = _parsed(rest[:4]) if len(rest) >= 4 else None
@@ -105,7 +105,7 @@ def _is_followed(content: bytes | mmap, place: int, frame: _Frame) -> bool:
 
 
 def _tag_size(head: bytes) -> int:
-    """Bytes of a tag that begins so (ID3v2, ID3v1, APE); 0 where none does."""
+    """The size in bytes of a tag with this beginning (ID3v2, ID3v1, APE); 0 if there is none."""
     if head[:3] == b"ID3" and len(head) >= 10:
         return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     if head[:3] == b"TAG":
@@ -114,7 +114,7 @@ def _tag_size(head: bytes) -> int:
 
 
 def _is_header(content: bytes | mmap, place: int, frame: _Frame) -> bool:
-    """Whether a frame holds no sound but the length of what follows, as encoders write it (`VBRI` is Fraunhofer's)."""
+    """Whether a frame holds no audio but a length header, as encoders write it (`VBRI` is Fraunhofer's)."""
     inside = place + frame.inside
     if content[inside : inside + 4] in (b"Xing", b"Info"):
         return not any(content[inside - 8 : inside])  # of 9 bytes of side information at least
@@ -122,7 +122,7 @@ def _is_header(content: bytes | mmap, place: int, frame: _Frame) -> bool:
 
 
 def _count(header: bytes) -> int | None:
-    """The number of frames that a length header tells; None without one."""
+    """The number of frames in a length header; None without one."""
     frame = _parsed(header[:4]) if header else None
     if frame is None or header[frame.inside : frame.inside + 4] not in (b"Xing", b"Info"):
         return None
@@ -131,7 +131,7 @@ def _count(header: bytes) -> int | None:
 
 
 def _new_header(head: bytes) -> bytes:
-    """A frame like the one that begins so, with an empty length header in it."""
+    """A frame with the given beginning and an empty length header."""
     made = bytes([head[0], head[1] | _UNPROTECTED, (head[2] & 0b1100) | _SPACIOUS, head[3]])
     frame = _parsed(made)
     assert frame is not None, "it differs from a frame in its bit rate and checksum"
@@ -139,7 +139,7 @@ def _new_header(head: bytes) -> bytes:
 
 
 def _with_count(header: bytes, sound: list[tuple[int, _Frame]]) -> bytes:
-    """The length header with the count of these frames, and without the silence that the first of joined files ends with."""
+    """The length header with the count of these frames, and without the end padding of the first of joined files."""
     frame, made = _parsed(header[:4]), bytearray(header)
     assert frame is not None, "it is a frame"
     fields = frame.inside + 4

@@ -1,4 +1,4 @@
-"""Whether an OGG file holds several recordings one after another, as joined files do: libsndfile reads the first alone."""
+"""Detects OGG files with several recordings in sequence, as joined files have: libsndfile only reads the first."""
 
 from mmap import mmap
 
@@ -7,7 +7,7 @@ _FIRST = 0x02  # the flag of a page that begins a stream
 
 
 def is_joined(content: bytes | mmap) -> bool:
-    """Whether a stream begins behind the pages of another one."""
+    """Whether a stream begins after the pages of another one."""
     place, begun = 0, False
     while content[place : place + 4] == b"OggS" and place + _HEADER <= len(content):
         first = bool(content[place + 5] & _FIRST)

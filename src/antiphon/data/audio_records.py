@@ -1,4 +1,4 @@
-"""Records of recordings, or of features made of them: a table of their names, a folder of them, an archive of them, or one file.
+"""Records of recordings, or of features computed from them: from a table with their names, a folder, an archive, or one file.
 
 A name in a table is relative to the table, or with `archive` a member of that zip or tar beside it; in a record it is a path that can be
 followed from anywhere. In folders and archives the transcript of `one.flac` is the text of `one.txt` beside it.
@@ -34,8 +34,8 @@ _SOUNDS = (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)  # the latter are named, so th
 
 @dataclass(frozen=True)
 class AudioColumns:
-    """Where records have the recording and its text, the archive that names of recordings are members of, and, where the task reads them,
-    the columns that say which part of a recording is meant. `precomputed` are features in place of recordings."""
+    """The columns for the recording and its text, the archive that contains the recordings, and, if the task reads them, the columns that
+    select a part of a recording. `precomputed` means features in place of recordings."""
 
     audio: str
     text: str
@@ -47,12 +47,12 @@ class AudioColumns:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Those of files that are sources."""
+        """The suffixes of source files."""
         return (SUFFIX,) if self.precomputed else _SOUNDS
 
 
 def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns) -> Records:
-    """The records of a table, a folder, an archive or a recording. Raises DataError when there is nothing of the kind."""
+    """The records of a table, a folder, an archive or a recording. Raises DataError when there are none."""
     if file.path is None:
         return AudioTable(file, base, required, columns)
     path = base / Path(file.path).expanduser()
@@ -70,8 +70,8 @@ def open_audio_records(file: FileConfig, base: Path, required: Sequence[str], co
 
 @final
 class AudioTable(Records):
-    """A table with a column of names of recordings, made into paths; of formats that tell parts of recordings, these beside the path
-    ({path: call.wav, start: 1.5, end: 3, channel: 2}) where the task reads no columns of them."""
+    """A table with a column of recordings' names, which are made paths; for formats with parts of recordings, these are put beside the path
+    ({path: call.wav, start: 1.5, end: 3, channel: 2}) if the task reads no columns for them."""
 
     def __init__(self, file: FileConfig, base: Path, required: Sequence[str], columns: AudioColumns):
         names = (columns.audio, columns.text)
@@ -98,7 +98,7 @@ class AudioTable(Records):
                 raise DataError(f"`archive` must be a .zip or an uncompressed .tar, but is `{self._archive}`.")
 
     def _check_columns(self) -> None:
-        """Refuse columns that mean something else in a format which tells parts of recordings: a duration is no end."""
+        """Refuse columns with another meaning in a format with parts of recordings: a duration is not an end."""
         for name in _PARTS:
             set_to = getattr(self.columns, name)
             if set_to not in (None, name):
@@ -123,7 +123,7 @@ class AudioTable(Records):
                 yield number, record
 
     def _path(self, named: str, *, first: bool) -> str:
-        """The path of a recording. Raises DataError for the first one if it would be found in another folder."""
+        """The path of a recording. Raises DataError for the first one if it is only found in another folder."""
         if self._archive is not None:
             return str(self._archive / named)
         if named == self._last[0]:
@@ -142,19 +142,19 @@ class AudioTable(Records):
         return self._last[1]
 
     def place(self, number: int) -> str:
-        """Where the record stands in the table."""
+        """The place of the record in the table."""
         return self.table.place(number)
 
     def label(self, number: int) -> str:
-        """How the table names the record."""
+        """The record's label in the table."""
         return self.table.label(number)
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What the table left out."""
+        """The entries that the table left out."""
         return self.table.skipped()
 
     def signature(self) -> str:
-        """That of the table, of the place that names start from, and of the recordings."""
+        """Depends on the table, the folder that names are relative to, and the recordings."""
         named = (record.get(self.columns.audio) for _, record in self()) if self._archive is None else (str(self._archive),)
         paths = (
             path for value in named for path in ((value.get("path"), value.get("statistics")) if isinstance(value, dict) else (value,))
@@ -163,14 +163,14 @@ class AudioTable(Records):
 
 
 def _file_of(path: Path) -> Path:
-    """The file that a path leads to: itself, or the Kaldi archive that it names a place in, or a range of a place."""
+    """The file that a path refers to: itself, or the Kaldi archive in which it names a position, perhaps with a range."""
     path = without_range(path)
     at = in_ark(path)
     return path if at is None else at[0]
 
 
 class _Listed(Records):
-    """Recordings that are found rather than named in a table; each may have its text beside it."""
+    """Recordings that are found rather than named in a table; each may have its text in a file beside it."""
 
     def __init__(self, columns: AudioColumns, needs_text: bool):
         self.columns, self.needs_text = columns, needs_text
@@ -184,7 +184,7 @@ class _Listed(Records):
         """The transcript beside a recording, or None when there is none."""
 
     def more(self, path: str) -> Mapping[str, Any]:
-        """What else is known of a recording, by columns."""
+        """Further data about a recording, by column."""
         return {}
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
@@ -201,23 +201,23 @@ class _Listed(Records):
             yield number, record
 
     def place(self, number: int) -> str:
-        """The recording."""
+        """The name of the recording."""
         return f"`{self.paths()[number]}`"
 
     def signature(self) -> str:
-        """That of the recordings and of the texts."""
+        """Depends on the recordings and on the texts."""
         paths = self.paths()
         texts = (str(Path(path).with_suffix(".txt")) for path in paths)
         return _signature([str(self.needs_text)], iter([*paths, *texts]))
 
     def count(self) -> int:
-        """How many recordings there are."""
+        """The number of recordings."""
         return len(self.paths())
 
 
 @final
 class _Folder(_Listed):
-    """All recordings in a folder and the folders in it, by name."""
+    """All recordings in a folder and its subfolders, sorted by name."""
 
     def __init__(self, folder: Path, columns: AudioColumns, needs_text: bool):
         super().__init__(columns, needs_text)
@@ -254,7 +254,7 @@ class _One(_Listed):
 
 @final
 class _ArchiveFile(_Listed):
-    """All recordings in an archive, by name; what is known of one may be in an object of JSON beside it, as in shards of WebDataset."""
+    """All recordings in an archive, sorted by name; data about one may be in a JSON object beside it, as in shards of WebDataset."""
 
     def __init__(self, archive: Path, columns: AudioColumns, needs_text: bool):
         super().__init__(columns, needs_text)
@@ -287,7 +287,8 @@ class _ArchiveFile(_Listed):
         return None if found is None else _decoded(found[1], found[0])
 
     def _beside(self, path: str, suffix: str) -> tuple[str, bytes] | None:
-        """Name and content of what belongs to a recording: `a.b.txt` to `a.b.flac`, or `a.txt` if no other recording begins with `a.`."""
+        """Name and content of the file that belongs to a recording: `a.b.txt` to `a.b.flac`, or `a.txt` if no other recording begins with
+        `a.`."""
         name = Path(path).relative_to(self.archive)
         key = _key(name.as_posix())
         for beside in (name.with_suffix(suffix).as_posix(), f"{key}{suffix}" if self._alike[key] == 1 else ""):
@@ -297,19 +298,19 @@ class _ArchiveFile(_Listed):
 
 
 def _empty(place: Path, columns: AudioColumns) -> DataError:
-    """Nothing in a folder or an archive is a source."""
+    """The error for a folder or an archive without sources."""
     what = f"features ({SUFFIX})" if columns.precomputed else f"recordings ({', '.join(AUDIO_SUFFIXES)})"
     return DataError(f"`{place}` must have {what} in it, but has none.")
 
 
 def _key(name: str) -> str:
-    """What names the sample of a file for WebDataset: all up to the first dot of the file's name."""
+    """The key of a file's sample in WebDataset: everything up to the first dot of the file name."""
     folder, slash, file = name.rpartition("/")
     return f"{folder}{slash}{file.split('.', 1)[0]}"
 
 
 def _decoded(content: bytes, name: str) -> str:
-    """A transcript: its lines with spaces between them."""
+    """A transcript: its lines joined by spaces."""
     try:
         return " ".join(content.decode("utf-8-sig").split())
     except UnicodeDecodeError as error:
@@ -317,7 +318,7 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 def _signature(facts: list[str], paths: Iterator[str]) -> str:
-    """A hash of facts and of the sizes and times of files; of an archive's members those of the archive."""
+    """A hash of facts and of the sizes and times of files; for an archive's members those of the archive."""
     digest, archives, last, found = hashlib.sha256("|".join(facts).encode()), set[Path](), "", b""
     for name in paths:
         if name != last:  # parts of a recording stand together

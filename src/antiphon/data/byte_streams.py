@@ -1,4 +1,4 @@
-"""A path in, lines of text out: compression, encoding and line ends, with errors that name the file, the line and the byte.
+"""Reads lines of text from a path: handles compression, encoding and line ends, with errors that name the file, the line and the byte.
 
 Unusual here: a line ends at "\\n" or "\\r\\n" and nowhere else. `str.splitlines` also splits at U+2028, U+0085 and form feeds, which
 real text contains, and so silently shifts one of two line-aligned files against the other.
@@ -30,7 +30,7 @@ _MARKS = (  # those of UTF-32 begin like those of UTF-16
 
 
 def check_file(path: Path) -> None:
-    """Raise DataError unless `path` is a file that has something in it."""
+    """Raise DataError unless `path` is a file that is not empty."""
     if path.is_dir():
         raise DataError(f"`{path}` must be a file, but is a folder. Name the files in it one by one.")
     if not path.exists():
@@ -40,8 +40,7 @@ def check_file(path: Path) -> None:
 
 
 def _what_is_there(path: Path) -> str:
-    """What may be meant by a file that is not there: one of nearly the same name, or that of another folder, since a recipe's paths begin
-    at the recipe."""
+    """A hint for a missing file: one with a similar name, or one in another folder, since paths in a recipe are relative to the recipe."""
     missing = next(part for part in (*reversed(path.parents), path) if not part.exists())
     alike = [entry.name for entry in missing.parent.iterdir() if difflib.SequenceMatcher(None, entry.stem, missing.stem).ratio() >= _ALIKE]
     hint = nearest(missing.name, sorted(alike), 0.7)
@@ -51,7 +50,7 @@ def _what_is_there(path: Path) -> str:
 
 
 def _elsewhere(path: Path) -> str:
-    """That the current folder has what another folder was looked through for."""
+    """A hint that the current folder has the file, which was looked for in another one."""
     here = Path.cwd()
     for count in range(1, len(path.parts)):
         found = here.joinpath(*path.parts[-count:])
@@ -71,19 +70,19 @@ def open_bytes(path: Path) -> io.BufferedReader:
 
 
 def mark_of(opening: bytes) -> tuple[bytes, str]:
-    """The byte order mark that a file begins with, and the encoding that it names; both empty without one."""
+    """The byte order mark at the beginning of a file, and its encoding; both empty without one."""
     return next(((mark, encoding) for mark, encoding in _MARKS if opening.startswith(mark)), (b"", ""))
 
 
 def packed(content: bytes, path: Path) -> bytes:
-    """What a file of this name holds of it: packed, where the name ends in .gz or .zst."""
+    """The bytes of a file with this content, compressed if its name ends in .gz or .zst."""
     if path.suffix == ".gz":
         return gzip.compress(content, mtime=0)
     return zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content
 
 
 def open_text(path: Path) -> io.BufferedReader:
-    """Open a file of text as `open_bytes` does, without a mark of UTF-8; what begins with a mark of UTF-16 or UTF-32 is read as UTF-8.
+    """Open a text file like `open_bytes`, without a UTF-8 byte order mark; files with a mark of UTF-16 or UTF-32 are read as UTF-8.
 
     Raises DataError for what is no text.
     """
@@ -105,7 +104,7 @@ def open_text(path: Path) -> io.BufferedReader:
 
 
 def _wide_encoding(opening: bytes) -> str | None:
-    """The encoding of text in two bytes a character without a mark, of which most characters are ASCII; None for other bytes."""
+    """The encoding of text with two bytes per character and no byte order mark, if it is mostly ASCII; None for other bytes."""
     even, odd = opening[0::2].count(0), opening[1::2].count(0)
     half = len(opening) // 2
     for encoding, zeros, others in (("utf-16le", odd, even), ("utf-16be", even, odd)):
@@ -115,7 +114,7 @@ def _wide_encoding(opening: bytes) -> str | None:
 
 
 def opening_of(path: Path) -> bytes:
-    """The first 64 KiB of a file, unpacked; of text in UTF-8. Raises DataError for a missing, empty or damaged file."""
+    """The first 64 KiB of a file, decompressed; text is converted to UTF-8. Raises DataError for a missing, empty or damaged file."""
     try:
         with open_bytes(path) as file:
             opening = file.peek(_BLOCK)
@@ -128,7 +127,7 @@ def opening_of(path: Path) -> bytes:
 
 
 class _Recoded(io.RawIOBase):
-    """Text in UTF-16 or UTF-32, whose mark has been read, as UTF-8."""
+    """Text in UTF-16 or UTF-32, whose byte order mark has been read, converted to UTF-8."""
 
     def __init__(self, path: Path, stream: io.BufferedReader, encoding: str):
         self._path, self._stream, self._encoding = path, stream, encoding
@@ -160,7 +159,7 @@ class _Recoded(io.RawIOBase):
 
 
 class _ZstdStream(io.RawIOBase):
-    """A zstd file of one or several frames. zstandard's own reader takes a truncated frame for a normal end; this one raises EOFError."""
+    """A zstd file of one or several frames. zstandard's own reader takes a truncated frame as a normal end; this one raises EOFError."""
 
     def __init__(self, path: Path):
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 -- closed by `close`
@@ -204,7 +203,8 @@ DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 
 
 def read_lines(path: Path, encoding: str = "utf-8", *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end, unless `with_ends`). A byte order mark of UTF-8 is skipped, one of UTF-16 believed.
+    """Yield (line number from 1, line without its end, unless `with_ends`). A UTF-8 byte order mark is skipped, one of UTF-16 determines
+    the encoding.
 
     Raises DataError for a missing, empty, binary, truncated or wrongly encoded file.
     """
@@ -221,14 +221,14 @@ def read_lines(path: Path, encoding: str = "utf-8", *, with_ends: bool = False) 
 
 
 def lines_of(stream: Iterable[bytes], path: Path, encoding: str, *, with_ends: bool = False) -> Iterator[tuple[int, str]]:
-    """As `read_lines`, of a stream that is open; `path` is for errors alone."""
+    """Like `read_lines`, for an open stream; `path` is only used in errors."""
     for number, raw in enumerate(stream, 1):
         line = _decode(path, number, raw, encoding)
         yield number, line if with_ends else line.removesuffix("\n").removesuffix("\r")
 
 
 def damaged(path: Path, lines: int, error: Exception) -> DataError:
-    """What to say of a packed file of which only so many lines can be read."""
+    """The error for a compressed file of which only some lines can be read."""
     kind = "cut off" if isinstance(error, EOFError) else f"damaged, or not a {path.suffix} file ({error})"
     return DataError(f"`{path}` is {kind}: {lines} lines could be read before. Copy or download it again.")
 

@@ -1,4 +1,4 @@
-"""The folder for encoded data that runs share."""
+"""The folder of encoded data that runs share."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from antiphon.errors import ConfigError
 
 
 def make_cache(folder: Path | None) -> None:
-    """Make the folder of `data.cache`, if there is one to make. Raises ConfigError when it cannot be made or written."""
+    """Create the folder `data.cache`, if it is set. Raises ConfigError when it cannot be created or written."""
     if folder is None:
         return
     try:
@@ -20,7 +20,8 @@ def make_cache(folder: Path | None) -> None:
 
 
 def check_cache(folder: Path) -> None:
-    """See whether the folder is there or can be made, and make nothing. Raises ConfigError as `make_cache` would, as far as can be told."""
+    """Check whether the folder exists or can be created, without creating it. Raises ConfigError like `make_cache`, as far as that can be
+    foreseen."""
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     if not there.is_dir():
         raise _unusable(folder, f"{there} is a file")

@@ -1,4 +1,4 @@
-"""Examples side by side, padded to the longest of each side."""
+"""Collates examples into batches, padded to the longest of each side."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from antiphon.errors import DataError
 
 
 def collate(examples: Sequence[Example], source: Spec, target: Spec, *, pack: bool = False) -> Batch:
-    """Make a batch: source values (B, S) or (B, S, C), target values (B, T) or (B, T, C), or no target where the examples have none.
+    """Make a batch: source values (B, S) or (B, S, C), target values (B, T) or (B, T, C), or no target if the examples have none.
 
     Symbols are padded with the spec's padding symbol, values with 0. With `pack`, a model will read several examples in one row.
 
@@ -36,7 +36,7 @@ def collate(examples: Sequence[Example], source: Spec, target: Spec, *, pack: bo
 
 
 def _sources(examples: Sequence[Example], spec: Spec) -> Padded:
-    """The sources side by side, with their factors where the model reads any."""
+    """The batch's sources, with their factors if the model reads any."""
     padded = pad([example.source for example in examples], _padding(spec))
     if not isinstance(spec, TokenSpec) or not spec.factors:
         return padded

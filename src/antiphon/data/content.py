@@ -1,4 +1,4 @@
-"""The content of any value as text that is equal for equal contents: for keys, and for signatures of records in memory."""
+"""The content of any value as text that is equal for equal contents: used for keys, and for signatures of records in memory."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def content(value: Any) -> str:
-    """A value as JSON. Of bytes, arrays and tensors, as sounds may be, a hash stands there: a minute of sound costs 3 ms."""
+    """A value as JSON. Bytes, arrays and tensors, such as audio, are hashed: a minute of audio takes 3 ms."""
     return json.dumps(value, sort_keys=True, allow_nan=True, default=_told)
 
 

@@ -1,4 +1,4 @@
-"""Records in, an encoded corpus on disk out. Encoded once; opened again as long as records, features, limits and format are the same.
+"""Encodes records into a corpus on disk. It is encoded once, and opened again as long as records, features, limits and format are the same.
 
 Records stream through in blocks and are appended to the files, so memory does not grow with the corpus. The folder appears at once or
 not at all: it is written beside its place and renamed, so a kill at any moment leaves no half corpus behind.
@@ -28,7 +28,7 @@ _WHOLE = Share(0, 1)
 
 
 def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progress: Callable[[int], None] | None = None) -> MappedCorpus:
-    """Encode records into `folder`, or open what is there when it was made from the same.
+    """Encode records into `folder`, or open it when it was made from the same data.
 
     progress   called with the number of records read so far
 
@@ -48,7 +48,7 @@ def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progre
 
 
 def build_part(records: RecordSource, encoding: Encoding, folder: Path, part: Share, progress: Callable[[int], None] | None = None) -> None:
-    """Encode a part of the blocks of records into `folder`, unless that holds just this; `join_parts` makes one corpus of all parts.
+    """Encode a part of the blocks of records into `folder`, unless it holds that part already; `join_parts` makes one corpus of all parts.
 
     progress   called with the number of records encoded so far
 
@@ -73,7 +73,8 @@ def _facts(encoding: Encoding, tally: Tally) -> dict[str, object]:
 def _encode_all(
     records: Records, encoding: Encoding, writer: CorpusWriter, part: Share, progress: Callable[[int], None] | None
 ) -> tuple[Tally, list[int]]:
-    """Stream the part's blocks of records through the encoder and the limits into the writer; also how many examples each block gave."""
+    """Stream the part's blocks of records through the encoder and the limits into the writer; also returns the number of examples in each
+    block."""
     tally, kept = Tally(), list[int]()
     for number_of_block, block in enumerate(_blocks(records(), encoding.block)):
         if number_of_block % part.count != part.number:
@@ -102,7 +103,7 @@ def _blocks(items: Iterator[tuple[int, Record]], size: int) -> Iterator[list[tup
 
 
 def _encode_block(records: Records, block: list[tuple[int, Record]], encoding: Encoding) -> list[Example]:
-    """Encode a block; when that fails, one record at a time, to name the one that is wrong."""
+    """Encode a block; if that fails, encode one record at a time, to name the wrong one."""
     if encoding.encode_many is not None:
         try:
             return encoding.encode_many(block)
@@ -118,7 +119,7 @@ def _encode_block(records: Records, block: list[tuple[int, Record]], encoding: E
 
 
 def _weighed(records: Records, number: int, record: Record, example: Example, writer: CorpusWriter) -> Example:
-    """The example with its weight, where records have one."""
+    """The example with its weight, if records have one."""
     if writer.weights is None:
         return example
     try:
@@ -128,7 +129,7 @@ def _weighed(records: Records, number: int, record: Record, example: Example, wr
 
 
 def _limited(records: Records, number: int, example: Example, encoding: Encoding, tally: Tally) -> Example | None:
-    """Apply the limits; the record's place is looked up only for an error, since that may mean reading the file again."""
+    """Apply the limits; the record's place is only looked up for an error, since that may mean reading the file again."""
     if example.record != number:
         example = replace(example, record=number)
     try:
@@ -138,7 +139,7 @@ def _limited(records: Records, number: int, example: Example, encoding: Encoding
 
 
 def check_something_left(records: Records, tally: Tally) -> None:
-    """Raise DataError when no example is left of the records."""
+    """Raise DataError when no example is left."""
     if tally.kept:
         return
     if not tally.read:

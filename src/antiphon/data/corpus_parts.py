@@ -1,4 +1,4 @@
-"""Parts of a corpus, encoded by several processes or machines, become one: the same files, byte for byte, that one process would write.
+"""Joins parts of a corpus that several processes or machines have encoded: the result is byte for byte that of a single process.
 
 Part k of n has every n-th block of records from block k on, so the parts end at about the same time whatever the order of the records is.
 """
@@ -24,7 +24,7 @@ _BYTES = {"dtype": "uint8", "channels": None}
 
 
 def join_parts(parts: Sequence[Path], folder: Path, records: Records) -> None:
-    """Write one corpus to `folder` of all of its parts, in their order. The parts stay.
+    """Write one corpus to `folder` from all of its parts, in order. The parts are kept.
 
     Raises DataError when they are not parts of one corpus, when some records have what others lack, and when nothing is left of them.
     """
@@ -48,7 +48,7 @@ def join_parts(parts: Sequence[Path], folder: Path, records: Records) -> None:
 
 
 def _joined(tallies: Sequence[dict[str, Any]]) -> Tally:
-    """One tally of all: reasons and first records in the order in which one process would have met them."""
+    """The combined tally: reasons and first records in the order in which one process would have met them."""
     found = Tally(sum(one["read"] for one in tallies), sum(one["kept"] for one in tallies))
     for one in tallies:
         for reason, numbers in one["first"].items():
@@ -63,12 +63,12 @@ def _joined(tallies: Sequence[dict[str, Any]]) -> Tally:
 
 
 def _place(number: int | str) -> float:
-    """Where a record stands in the order of reading; what is no record is told at the end."""
+    """The position of a record in reading order; entries that are no records come last."""
     return float(number) if isinstance(number, int) else math.inf
 
 
 def _agreed(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How the arrays of all parts are stored."""
+    """The storage layout of the arrays, which must be the same in all parts."""
     for name, what in (("target", "a target"), ("links", "an alignment")):
         if len({manifest.get(name) is None for manifest in manifests}) > 1:
             raise DataError(f"All records must have {what}, or none, but only some have one.")
@@ -78,7 +78,7 @@ def _agreed(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _copy(
     parts: Sequence[Path], manifests: Sequence[dict[str, Any]], layouts: dict[str, Any], folder: Path, *, keep_records: bool
 ) -> dict[str, Any]:
-    """Copy the arrays block by block, and the weights; what the manifest says of these."""
+    """Copy the arrays block by block, and the weights; returns the manifest's entries for them."""
     stored = {name: layout for name, layout in layouts.items() if layout is not None} | ({"records": _BYTES} if keep_records else {})
     for name, layout in stored.items():
         filled = [
@@ -115,7 +115,7 @@ def _copy_weights(parts: Sequence[Path], found: Sequence[dict[str, Any]], folder
 
 
 def _blocks(parts: Sequence[Path]) -> Iterator[tuple[int, int, int]]:
-    """The blocks that gave examples, in the order of the records: (part, its first row, the row behind its last)."""
+    """The blocks with examples, in the order of the records: (part, its first row, the row after its last)."""
     kept = [map_file(part / BLOCKS, np.dtype(np.int64)) for part in parts]
     begun = [0] * len(parts)
     for block in count():

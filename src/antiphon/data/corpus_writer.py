@@ -79,12 +79,12 @@ class CorpusWriter:
         self._numbers.write(np.array([number for number, _, _ in rows], dtype=np.int64).tobytes())
 
     def write_manifest(self, facts: Mapping[str, Any]) -> None:
-        """Write what the files hold, last of all."""
+        """Write the manifest, last of all."""
         weights = {} if self.weights is None else {"weighing": self.weights.facts()}
         write_manifest(self.folder, {**self._layouts(), **weights, **facts})
 
     def write_part(self, blocks: Sequence[int], facts: Mapping[str, Any]) -> None:
-        """Write what the files of a part hold, last of all, and how many examples each of its blocks gave."""
+        """Write a part's manifest, last of all, with the number of examples from each of its blocks."""
         with open(self.folder / BLOCKS, "wb") as file:
             file.write(np.array(blocks, dtype=np.int64).tobytes())
             finish(file)
@@ -98,7 +98,7 @@ class CorpusWriter:
 
 @final
 class _SideWriter:
-    """Appends the arrays of one side, and sees to it that they are what the spec says."""
+    """Appends the arrays of one side, and checks them against the spec."""
 
     def __init__(self, folder: Path, name: str, spec: Spec | None, *, half_precision: bool = False):
         self._name, self._spec = name, spec
@@ -126,7 +126,7 @@ class _SideWriter:
 
 
 def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
-    """How a sequence is stored: (dtype, channels). No spec is the bytes of a record."""
+    """How a sequence is stored: (dtype, channels). No spec means the bytes of a record."""
     if spec is None:
         return np.dtype(np.uint8), None
     if isinstance(spec, TokenSpec):
@@ -135,7 +135,7 @@ def _storage(spec: Spec | None) -> tuple[np.dtype[Any], int | None]:
 
 
 def _storable(value: Any) -> dict[str, Any]:
-    """Bytes and arrays, as sounds may be, for JSON; a task that takes them takes this, too."""
+    """Bytes and arrays, such as audio, converted for JSON; tasks that accept them accept this form, too."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":

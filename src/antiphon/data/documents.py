@@ -1,4 +1,4 @@
-"""A folder of texts as records: each `*.txt` in it, and in the folders in it, is one document.
+"""A folder of texts as records: each `*.txt` in it and in its subfolders is one document.
 
 A record has the document in the column that the task reads, and its name, relative to the folder, in the column `file`. They come in the
 order of their names. White space, line ends included, becomes a single space, as in tables, where a document is one line, unless the task
@@ -24,7 +24,7 @@ FILE = "file"
 def open_documents(
     file: FileConfig, base: Path, required: Sequence[str], column: str, *, as_written: bool = False
 ) -> "DocumentFolder | None":
-    """The documents of a folder, or None when `file` is no folder, or one that is a data set; `as_written` keeps their white space.
+    """The documents in a folder, or None when `file` is not a folder, or is a data set; `as_written` keeps their white space.
 
     Raises DataError when there is no document, or when records must have other columns than `column`.
     """
@@ -36,7 +36,7 @@ def open_documents(
 
 @final
 class DocumentFolder(Records):
-    """The texts in a folder and the folders in it, by name."""
+    """The texts in a folder and its subfolders, sorted by name."""
 
     def __init__(self, folder: Path, required: Sequence[str], column: str, encoding: str = "utf-8", as_written: bool = False):
         self.folder, self.column, self._as_written = folder, column, as_written
@@ -60,21 +60,21 @@ class DocumentFolder(Records):
             yield number, {self.column: self._read(self.folder / name), FILE: name}
 
     def place(self, number: int) -> str:
-        """The file."""
+        """The name of the file."""
         return f"`{self.folder / self.names[number]}`"
 
     def signature(self) -> str:
-        """That of the names, sizes and times of change of the files."""
+        """Depends on the names, sizes and modification times of the files."""
         stats = [(name, found.st_size, found.st_mtime_ns) for name in self.names for found in [(self.folder / name).stat()]]
         read = [self._encoding, *(["as written"] if self._as_written else [])]
         return hashlib.sha256(repr([stats, self.column, *read]).encode("utf-8", "surrogatepass")).hexdigest()
 
     def count(self) -> int:
-        """How many documents there are."""
+        """The number of documents."""
         return len(self.names)
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """Files of formats that are texts, too, but no plain ones."""
+        """Files in other text formats than plain text."""
         known = {suffix for plugin in readers() if plugin.back is not None for suffix in plugin.suffixes} - {".txt", ".text"}
         others = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in known and self._is_document(path))
         return {"no plain text": Skipped(len(others), tuple(map(str, others[:20])))} if others else {}

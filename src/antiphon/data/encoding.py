@@ -1,4 +1,4 @@
-"""How records become a corpus: everything but the records, and where it is written."""
+"""The settings for encoding records into a corpus: everything but the records, and the place of the corpus."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Encoding:
-    """How records become a corpus."""
+    """How records are encoded into a corpus."""
 
     encode: Encode
     source: Spec

@@ -1,4 +1,4 @@
-"""The columns that records must have, and fields within them: `translation.en` is `en` in the mapping `translation`."""
+"""Required columns, which may be nested fields: `translation.en` is `en` in the mapping `translation`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, final
@@ -11,23 +11,23 @@ _SHOWN = 30
 
 @final
 class Column(str):
-    """The name of a column that records must have, and the `setting` which says so, so that an error can name both."""
+    """The name of a required column, and the `setting` that requires it, so that an error can name both."""
 
     setting: str
 
     def __new__(cls, name: str, setting: str) -> "Column":
-        """The name, for which a setting such as `task.source` asks."""
+        """The name, which a setting such as `task.source` requires."""
         column = super().__new__(cls, name)
         column.setting = setting
         return column
 
     def __reduce__(self) -> tuple[type["Column"], tuple[str, str]]:
-        """As other processes are told it."""
+        """How the name is pickled, to be sent to other processes."""
         return type(self), (str(self), self.setting)
 
 
 def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> None:
-    """Raise DataError when a required column is missing, with the columns that there are."""
+    """Raise DataError when a required column is missing, with the existing columns."""
     known = list(there)
     for name in required:
         if name not in known:
@@ -38,7 +38,7 @@ def check_columns(there: Iterable[str], required: Sequence[str], place: str) -> 
 
 
 def with_fields(record: Record, names: Sequence[str]) -> Record:
-    """The record, with what the names find within it as columns of its own: `translation.en` of {"translation": {"en": ...}}."""
+    """The record, with nested fields as columns of their own: `translation.en` from {"translation": {"en": ...}}."""
     within = {name: found for name in names if "." in name and name not in record and (found := _within(record, name)) is not None}
     return {**record, **within} if within else record
 

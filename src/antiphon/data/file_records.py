@@ -1,4 +1,4 @@
-"""The records of one file of any format, or of two line-aligned ones."""
+"""The records in one file of any format, or in two line-aligned files."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _KEPT_PLACES = 20
 
 @final
 class FileRecords(Records):
-    """The records of one file, or of two line-aligned ones.
+    """The records in one file, or in two line-aligned files.
 
     paths    the file, or both
     reader   what reads it
@@ -61,7 +61,7 @@ class FileRecords(Records):
         self._skipped: dict[str, Skipped] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Other processes open the file for themselves."""
+        """How the records are pickled: other processes open the file themselves."""
         return self._opened_by, ()
 
     @property
@@ -89,7 +89,7 @@ class FileRecords(Records):
         return self.reader.read(self.reading)
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What the reader left out."""
+        """The entries that the reader left out."""
         if self._skipped is None:
             for _ in self():
                 pass
@@ -97,7 +97,7 @@ class FileRecords(Records):
         return self._skipped
 
     def place(self, number: int) -> str:
-        """File and line, which may mean to read the file again."""
+        """File and line, which may require reading the file again."""
         if self.reader.line_of is not None or not self.reader.has_lines:
             return self.label(number)
         records = ((line, record) for line, record in self._located() if not isinstance(record, Skip))
@@ -105,7 +105,7 @@ class FileRecords(Records):
         return self._at(found[0]) if found else f"{self.paths[0]}:?"
 
     def label(self, number: int) -> str:
-        """File and line where that is quick to know, or else the number of the record in the file."""
+        """File and line if they are known at once, or else the number of the record in the file."""
         if self.reader.line_of is None:
             return f"{self.paths[0]}: {self.reader.unit} {number + 1}"
         return f"{self.paths[0]}:{self.reader.line_of(self.file, number)}"
@@ -114,7 +114,7 @@ class FileRecords(Records):
         return f"{self.paths[0]}:{line}" if self.reader.has_lines else f"{self.paths[0]}: {self.reader.unit} {line}"
 
     def signature(self) -> str:
-        """That of the files' names, sizes and times of change, and of how they are read."""
+        """Depends on the files' names, sizes and modification times, and on how they are read."""
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.files()]
         names = (self.reading.source, self.reading.target)
         others = {name: value for name, value in settings_of(self.file).items() if name not in ("columns", "encoding")}
@@ -123,7 +123,7 @@ class FileRecords(Records):
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def files(self) -> Iterable[Path]:
-        """All files that the records come from."""
+        """All files that contain the records."""
         if len(self.paths) == 2:
             return self.paths
         if self.reader.files is not None:
@@ -132,7 +132,7 @@ class FileRecords(Records):
 
 
 def skipped_in(parts: Iterable[Records]) -> Mapping[str, Skipped]:
-    """What several sources left out, by reason."""
+    """The entries that several sources left out, by reason."""
     found: dict[str, Skipped] = {}
     for part in parts:
         for reason, one in part.skipped().items():

@@ -1,4 +1,4 @@
-"""What an audit looks for, on arrays of one number per record: distributions, repetitions, conflicts, overlaps, outliers.
+"""The statistics of an audit, on arrays of one number per record: distributions, repetitions, conflicts, overlaps, outliers.
 
 Contents are compared by 64-bit hashes, so that a record costs 8 bytes a side whatever its length. Two different contents among a hundred
 million share a hash with a chance of one in 3,700.
@@ -22,7 +22,8 @@ _QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "50%": 0.5, "75%": 0.75, "95%
 @final
 @dataclass(frozen=True)
 class Distribution:
-    """Lengths: their number, mean and quantiles, and a histogram. A bin is (lowest, highest, count); the last one takes the long tail."""
+    """The distribution of lengths: count, mean and quantiles, and a histogram. A bin is (lowest, highest, count); the last one holds the
+    long tail."""
 
     count: int
     mean: float
@@ -33,7 +34,7 @@ class Distribution:
 @final
 @dataclass(frozen=True)
 class Groups:
-    """Records that belong together: how many records, in how many groups, and some groups, with a few records of each."""
+    """Groups of related records: the number of records, the number of groups, and some groups, with a few records of each."""
 
     records: int
     groups: int
@@ -43,7 +44,7 @@ class Groups:
 @final
 @dataclass(frozen=True)
 class Overlap:
-    """Records of the split `second` whose content is in `first`; `listed` pairs (number in first, number in second)."""
+    """Records of the split `second` whose content also occurs in `first`; `listed` pairs (number in first, number in second)."""
 
     first: str
     second: str
@@ -68,7 +69,7 @@ def pair_hashes(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def distribution(counts: Counter[int]) -> Distribution | None:
-    """The distribution of lengths, from how often each occurs; None when there are none."""
+    """The distribution of lengths, given their frequencies; None when there are none."""
     if not counts:
         return None
     values = np.array(sorted(counts), dtype=np.int64)
@@ -91,7 +92,7 @@ def distribution(counts: Counter[int]) -> Distribution | None:
 
 
 def repetitions(hashes: np.ndarray) -> Groups:
-    """Records whose content an earlier record has; a group lists positions, that of the earliest record too."""
+    """Records with the same content as an earlier record; a group lists positions, including that of the earliest record."""
     order = np.argsort(hashes, kind="stable")
     groups = _runs(hashes[order])
     sizes = np.diff(groups)
@@ -101,7 +102,7 @@ def repetitions(hashes: np.ndarray) -> Groups:
 
 
 def most_frequent(hashes: np.ndarray, share: float = 0.2) -> Groups:
-    """Records with the one content that most records have, where that is at least this share of 10 records or more; else none."""
+    """Records with the single most frequent content, if that makes up at least the given share of 10 records or more; else none."""
     order = np.argsort(hashes, kind="stable")
     runs = _runs(hashes[order])
     sizes = np.diff(runs)
@@ -112,7 +113,7 @@ def most_frequent(hashes: np.ndarray, share: float = 0.2) -> Groups:
 
 
 def conflicts(sources: np.ndarray, pairs: np.ndarray) -> Groups:
-    """Sources that stand with different targets. A group lists a position for each of the targets; `records` counts all."""
+    """Sources that occur with different targets. A group lists a position for each of the targets; `records` counts all."""
     order = np.lexsort((pairs, sources))
     runs = _runs(sources[order])
     new_pair = np.concatenate([[True], np.diff(pairs[order]) != 0]) if len(order) else np.zeros(0, dtype=bool)
@@ -126,7 +127,7 @@ def conflicts(sources: np.ndarray, pairs: np.ndarray) -> Groups:
 
 
 def _runs(ordered: np.ndarray) -> np.ndarray:
-    """Where each run of equal values begins, and the end."""
+    """The beginning of each run of equal values, and the end."""
     begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.zeros(0, dtype=np.int64)
     return np.append(begins, len(ordered))
 
@@ -138,7 +139,8 @@ def _by_first(runs: np.ndarray, order: np.ndarray, begins: np.ndarray) -> np.nda
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> tuple[int, list[tuple[int, int]]]:
-    """How many records of `second` have content that `first` has, and the first few as (position in first, position in second)."""
+    """The number of records in `second` with content that `first` contains, and the first few as (position in first, position in
+    second)."""
     if not len(first) or not len(second):
         return 0, []
     order = np.argsort(first, kind="stable")

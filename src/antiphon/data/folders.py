@@ -1,4 +1,4 @@
-"""Folders of arrays on disk: written at once or not at all, read through memory maps.
+"""Folders of arrays on disk: written atomically, read through memory maps.
 
 A folder is written beside its place (`store.atomic`) and renamed, so a kill at any moment leaves no half of one behind. Its manifest,
 written last, says what it holds, the sizes of its files, and the identity of what it was made from: when that is unchanged, the folder is
@@ -26,7 +26,7 @@ DTYPES = ("uint8", "uint16", "uint32", "int64", "float16", "float32", "float64")
 
 
 def is_current(folder: Path, identity: str) -> bool:
-    """Whether the folder holds this very data, whole. Anything else is written again."""
+    """Whether the folder holds exactly this data, completely. Otherwise it is written again."""
     try:
         return bool(read_manifest(folder)["identity"] == identity)
     except (DataError, KeyError, AttributeError):
@@ -34,7 +34,7 @@ def is_current(folder: Path, identity: str) -> bool:
 
 
 def move_into_place(partial: Path, folder: Path, identity: str) -> None:
-    """Rename the finished folder. Another process may have built the same meanwhile: then its folder stands."""
+    """Rename the finished folder. If another process has built the same meanwhile, its folder is kept."""
     if folder.exists() and not is_current(folder, identity):
         if any(folder.iterdir()) and not (folder / "manifest.json").exists():
             raise DataError(f"`{folder}` must be an encoded corpus or not exist, but holds other files. Choose another folder.")
@@ -49,7 +49,7 @@ def move_into_place(partial: Path, folder: Path, identity: str) -> None:
 
 @final
 class ArrayWriter:
-    """Appends arrays to one file, `name.bin`, and their offsets to another. `channels` is None for arrays of one axis."""
+    """Appends arrays to one file, `name.bin`, and their offsets to another. `channels` is None for one-dimensional arrays."""
 
     def __init__(self, folder: Path, name: str, dtype: np.dtype[Any], channels: int | None):
         assert dtype.name in DTYPES, f"arrays of {dtype.name} are not stored"
@@ -69,7 +69,7 @@ class ArrayWriter:
         self.append_joined(np.concatenate(arrays), [len(array) for array in arrays])
 
     def append_joined(self, joined: np.ndarray, lengths: Sequence[int] | np.ndarray) -> None:
-        """Append arrays that stand behind each other in one."""
+        """Append arrays that are concatenated in one."""
         ends = self._end + np.cumsum(lengths, dtype=np.int64)
         self._values.write(np.ascontiguousarray(joined, dtype=self._dtype).tobytes())
         self._offsets.write(ends.tobytes())
@@ -128,7 +128,7 @@ def map_file(path: Path, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write what the folder's files hold, last of all; `facts` has the layout of each array by its name."""
+    """Write the folder's manifest, last of all; `facts` has the layout of each array by its name."""
     sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.bin"))}
     with open(folder / "manifest.json", "w", encoding="utf-8") as file:
         whole = {"format_version": FORMAT_VERSION, "sizes": sizes, "contents": contents_of(folder, facts), **facts}
@@ -166,7 +166,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def finish(file: IO[Any]) -> None:
-    """Write a file to disk and close it."""
+    """Flush a file to disk and close it."""
     _sync(file)
     file.close()
 

@@ -1,4 +1,4 @@
-"""Which format a file has, and whether its settings suit it."""
+"""Determines the format of a file, and checks its settings."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -14,19 +14,19 @@ from antiphon.errors import ConfigError, DataError, nearest
 
 
 def readers(suffix: str = "") -> Iterator[ReaderPlugin]:
-    """All formats that there are; where an ending is named, those whose files may have it."""
+    """All formats; with a suffix, those whose files may have it."""
     return iter(_readers(suffix))
 
 
 @cache
 def _readers(suffix: str) -> tuple[ReaderPlugin, ...]:
-    """Once for a process: to look through all that is installed takes as long as to read a small file. Formats whose source does not even
-    name the ending are not imported."""
+    """Cached, as looking through all installed formats takes as long as reading a small file. Formats whose source does not even contain
+    the suffix are not imported."""
     return tuple(registry.find("readers", name) for name in registry.names("readers", saying=f'"{suffix}"' if suffix else ""))
 
 
 def reader_of(path: Path, file: FileConfig) -> ReaderPlugin:
-    """What reads a file: the format that is set, or what its suffix and its first bytes say.
+    """The reader of a file: that of the `format` setting, or the one for its suffix and its first bytes.
 
     Raises DataError when they say nothing, ConfigError when the file has a setting that means nothing in its format.
     """
@@ -39,7 +39,7 @@ def reader_of(path: Path, file: FileConfig) -> ReaderPlugin:
 
 
 def suffix_of(path: Path) -> str:
-    """The last suffix of a path, compression aside, in small letters."""
+    """The last suffix of a path, without compression, in lower case."""
     suffixes = [suffix for suffix in path.suffixes if suffix.lower() not in COMPRESSIONS]
     return suffixes[-1].lower() if suffixes else ""
 
@@ -50,13 +50,13 @@ def folder_reader(path: Path) -> ReaderPlugin | None:
 
 
 def recognized(opening: bytes, among: Iterator[ReaderPlugin] | None = None) -> ReaderPlugin | None:
-    """The format that the first bytes of a file tell, if any."""
+    """The format recognized by the first bytes of a file, if any."""
     known = readers() if among is None else among
     return next((plugin for plugin in known if plugin.recognizes is not None and plugin.recognizes(opening)), None)
 
 
 def holds_lines(path: Path) -> bool:
-    """Whether the name of a file is that of a text with a line for each record: `.txt`, or a suffix of no format, such as `.en`."""
+    """Whether a file name is that of a text with one line per record: `.txt`, or a suffix of no format, such as `.en`."""
     alike = _alike(suffix_of(path))
     return not path.is_dir() and (not alike or any(plugin.name == "txt" for plugin in alike))
 
@@ -91,7 +91,7 @@ def _found(path: Path) -> ReaderPlugin:
 
 
 def read_aligned(source: Path, target: Path, encoding: str, names: tuple[str, str]) -> Iterator[tuple[int, Record]]:
-    """Read two text files line by line side by side.
+    """Read two text files in parallel, line by line.
 
     Raises DataError when one has more lines than the other, with the counts of both.
     """

@@ -1,4 +1,4 @@
-"""The batches of a corpus that are likely to take most memory, and its longest rows: what a memory planner tries.
+"""Finds the batches of a corpus that are likely to need most memory, and its longest rows, for a memory planner to try.
 
 How memory grows with the lengths depends on the model: with the elements of the sources or of the targets, padding included, or with their
 squares or their product where all pairs attend to each other. So there is a heaviest batch for each of these, though often it is the same.
@@ -15,7 +15,7 @@ _AT_ONCE = 1 << 20
 
 
 def heaviest(sampler: Sampler) -> list[np.ndarray]:
-    """Rows of batches of the first epoch (of its first pools, where it is long), int64 (rows,) each, none of them twice."""
+    """The rows of the heaviest batches of the first epoch (of its first pools, if it is long), int64 (rows,) each, without duplicates."""
     most: dict[str, tuple[int, np.ndarray]] = {}
     for rows in sampler.first(_POOLS):
         sources, targets = sampler.corpus.lengths(rows)
@@ -36,8 +36,8 @@ def _weights(sources: int, targets: int, source: int, target: int) -> Iterator[t
 
 
 def longest_rows(corpus: Rows) -> tuple[list[int], int]:
-    """The row with the longest source and that with the longest target, which may be the same; and the length of the longest target. Where
-    there are no targets, the sources stand in."""
+    """The row with the longest source and that with the longest target, which may be the same; and the length of the longest target.
+    Without targets, the source lengths are used."""
     found: dict[str, tuple[int, int]] = {}
     for begin in range(0, len(corpus), _AT_ONCE):
         rows = np.arange(begin, min(begin + _AT_ONCE, len(corpus)), dtype=np.int64)
@@ -50,7 +50,7 @@ def longest_rows(corpus: Rows) -> tuple[list[int], int]:
 
 
 def some_of(corpus: Rows, rows: np.ndarray, count: int) -> np.ndarray:
-    """So many rows of a batch, which are as long, padded, as all of them: the longest of each side, and others evenly spread."""
+    """A selection of rows of a batch that has the same padded length: the longest of each side, and others evenly spread."""
     sources, targets = corpus.lengths(rows)
     first = list(dict.fromkeys([int(sources.argmax()), int(targets.argmax())]))[:count]
     others = np.setdiff1d(np.arange(len(rows)), first)

@@ -1,4 +1,4 @@
-"""Records to validate on, split off those to learn from, so that nothing which a validation asks for was learned.
+"""Splits validation records off the training records, so that no source to validate on occurs in training.
 
 Records with one key stand on one side: the source that they share, or whoever speaks. All parts of the training data are looked at
 together, since a sentence, or a speaker, may be in several files. A key is a hash of 64 bits, so a record costs 16 bytes, its number
@@ -23,7 +23,7 @@ _NAMED = 10
 @final
 @dataclass(frozen=True)
 class Division:
-    """Each part less what is held out of it, what is held out of each part (None where nothing is left, or held out), and a sentence."""
+    """Each part without its held-out records, the held-out records of each part (None if nothing is left, or held out), and a sentence."""
 
     training: tuple[Records | None, ...]
     validation: tuple[Records | None, ...]
@@ -33,7 +33,7 @@ class Division:
 def split(
     parts: Sequence[Records], columns: Sequence[str], wanted: int, seed: int, *, named: bool = False, name: str = "validation"
 ) -> Division:
-    """Hold out `wanted` records of all parts together, or about as many where records share their key.
+    """Hold out `wanted` records of all parts together, or about as many if records share their key.
 
     columns   the key of a record: its values there. Records that share it stand on one side
     seed      draws the records; where no two records share a key, exactly `wanted` of them
@@ -72,13 +72,13 @@ def split(
 
 
 def _told(value: Any) -> Any:
-    """A value as all files tell it: what is a number in one may be a text in another."""
+    """A value in the form common to all files: a number in one may be a text in another."""
     return str(value) if isinstance(value, int | float) else value
 
 
 def _keys(parts: Sequence[Records], key: Callable[[Record], int]) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """The key of every record, uint64 (N,), its number within its part, int64 (N,), which has gaps where others were held out before, and
-    where the parts begin among them, with the end of the last one."""
+    """The key of every record, uint64 (N,), its number within its part, int64 (N,), with gaps where others were held out before, and the
+    first index of each part among them, followed by the end of the last one."""
     found, numbers, starts = array("Q"), array("q"), [0]
     for part in parts:
         for number, record in part():
@@ -89,7 +89,8 @@ def _keys(parts: Sequence[Records], key: Callable[[Record], int]) -> tuple[np.nd
 
 
 def _whole(drawn: np.ndarray, sizes: np.ndarray, wanted: int, seed: int) -> np.ndarray:
-    """Which groups are held out, bool (G,): those drawn as a whole, then others by chance as far as they fit; never all, at least one."""
+    """The groups to hold out, bool (G,): those drawn first, which are taken whole, then random others as far as they fit; never all, at
+    least one."""
     held: np.ndarray = drawn == sizes
     room = wanted - int(sizes[held].sum())
     left = int((~held).sum())

@@ -1,4 +1,4 @@
-"""Data sets on the hub of Hugging Face: `hf://owner/name`, of which the files that are needed are fetched once and then kept.
+"""Data sets on the Hugging Face hub: `hf://owner/name`; the necessary files are downloaded once and then kept.
 
 Where the hub cannot be reached, or may not be asked (`HF_HUB_OFFLINE`), what was fetched before serves.
 """
@@ -18,7 +18,7 @@ _FACTS = ("state.json", "dataset_info.json", "dataset_dict.json")
 
 
 def fetched(file: FileConfig) -> FileConfig:
-    """The same data on this machine: the folder of a data set, or the file or folder in it that is named behind it.
+    """The same data on this machine: the folder of a data set, or the named file or folder in it.
 
     Raises ConfigError when the name is none, or is not known, or the hub cannot be reached; DataError when there are several subsets or
     splits, and none is named.

@@ -1,4 +1,4 @@
-"""What tells the data of two runs apart, wherever the files lie and whenever they were written: the encoded examples themselves.
+"""Identifies the data of a run by its encoded examples, regardless of where files lie and when they were written.
 
 Symbols, times and targets are hashed. Values that were computed, such as the frames of a recording, may differ in their last bits from
 one processor to another, so of them a sketch is kept: mean and mean size of sixteen parts, compared with a tolerance.
@@ -28,7 +28,7 @@ class InFolder(Protocol):
 
 
 def contents_of(folder: Path, layouts: Mapping[str, Any]) -> dict[str, Any]:
-    """A hash or a sketch of each array in a folder; `layouts` is a manifest, which says how they are stored."""
+    """A hash or a sketch of each array in a folder; `layouts` comes from a manifest, and says how they are stored."""
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("*.bin")):
         name = path.stem.removesuffix("_offsets")
@@ -41,7 +41,8 @@ def contents_of(folder: Path, layouts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def identity_of(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
-    """What a checkpoint remembers of the corpora of a split, as plain values: how many examples, their lengths, and what is in them."""
+    """The identity of a split's corpora that a checkpoint stores, as plain values: the number of examples, their lengths, and their
+    contents."""
     lengths = hashlib.sha256()
     for corpus in corpora:
         for side in (0, 1):
@@ -54,7 +55,7 @@ def identity_of(corpora: Sequence[StoredCorpus]) -> dict[str, Any]:
 
 
 def is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether two identities are of the same data. One that an older version wrote, without contents, is compared by its lengths."""
+    """Whether two identities belong to the same data. One written by an older version, without contents, is compared by its lengths."""
     if any(then[key] != now[key] for key in ("examples", "lengths")):
         return False
     before, after = then.get("contents"), now["contents"]
@@ -79,7 +80,7 @@ def _digest(path: Path) -> str:
 
 
 def _sketch(path: Path, dtype: np.dtype[Any]) -> list[list[float]]:
-    """Means of the values and of their sizes, for each part of the file; missing values count as 0."""
+    """Means of the values and of their magnitudes, for each part of the file; missing values count as 0."""
     count = path.stat().st_size // dtype.itemsize
     edges = np.linspace(0, count, PARTS + 1).astype(np.int64)
     means, sizes = np.zeros(PARTS), np.zeros(PARTS)

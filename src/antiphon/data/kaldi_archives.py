@@ -1,4 +1,4 @@
-"""Sounds in Kaldi's archives, by a path that ends in the byte at which one begins: `wav.ark:1234`, as an .scp file has it.
+"""Audio in Kaldi's archives, by a path that ends in the byte offset of a recording: `wav.ark:1234`, as in .scp files.
 
 Two ways to store a sound are known: that of Kaldi's `wav-copy`, a WAV file as it is, and that of `kaldiio` and ESPnet, AUDIO with the
 length of a file of any format. Numbers, such as features, begin otherwise and are refused.
@@ -13,7 +13,7 @@ _STREAMED = 0x7FFFF000  # a WAV file that went through a pipe claims about the l
 
 
 def in_ark(path: Path) -> tuple[Path, int] | None:
-    """(archive, byte) of a path such as `wav.ark:1234`; None for any other, and where a file is called so."""
+    """(archive, byte) of a path such as `wav.ark:1234`; None for others, and if a file has this name."""
     name, colon, place = path.name.rpartition(":")
     if not (colon and name and place.isascii() and place.isdecimal()) or path.exists():
         return None
@@ -21,7 +21,7 @@ def in_ark(path: Path) -> tuple[Path, int] | None:
 
 
 def read_sound(archive: Path, place: int) -> bytes:
-    """The file of sound that begins at a byte of an archive. Raises DataError when there is none, or it is cut off."""
+    """The audio file at a byte offset of an archive. Raises DataError when there is none, or it is cut off."""
     check_file(archive)
     with open(archive, "rb") as file:
         file.seek(place)

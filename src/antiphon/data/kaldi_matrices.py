@@ -1,4 +1,4 @@
-"""Matrices in Kaldi's archives, such as features, by a path that ends in the byte at which one begins: `feats.ark:1234`, or a file of one.
+"""Matrices in Kaldi's archives, such as features, by a path that ends in the byte offset of one: `feats.ark:1234`, or a file of one matrix.
 
 Behind the mark of binary data a name says how values are stored: float32 (`FM`), float64 (`DM`), or compressed (`CM`, `CM2`, `CM3`) into
 one or two bytes each (Povey et al. 2011, The Kaldi speech recognition toolkit; `matrix/compressed-matrix.h`). Behind the path there may be
@@ -26,7 +26,7 @@ _Bounds = tuple[int, int] | None
 
 
 def without_range(path: Path) -> Path:
-    """The path of a matrix without the range that may follow it."""
+    """The path of a matrix without a range that may follow it."""
     if not path.name.endswith("]") or path.exists():
         return path
     found = _RANGE.fullmatch(str(path))
@@ -34,7 +34,8 @@ def without_range(path: Path) -> Path:
 
 
 def read_matrix(path: Path) -> Float[np.ndarray, "S C"]:
-    """The matrix at a place in an archive, or in a file of one, or a range of it. Raises DataError when there is none, or it is cut off."""
+    """The matrix at an offset in an archive, or in a file of its own, or a range of it. Raises DataError when there is none, or it is cut
+    off."""
     plain = without_range(path)
     archive, place = in_ark(plain) or (plain, 0)
     check_file(archive)
@@ -53,7 +54,7 @@ def _bounds(first: str | None, last: str | None) -> _Bounds:
 
 
 def _slice(bounds: _Bounds, size: int, tolerance: int, what: str, path: Path) -> slice:
-    """The rows or columns of a range, of which the last one belongs to it."""
+    """The rows or columns of a range, whose last number is included."""
     first, last = (0, size - 1) if bounds is None else bounds
     if not first <= last < size + tolerance or first >= size:
         raise DataError(
@@ -63,7 +64,7 @@ def _slice(bounds: _Bounds, size: int, tolerance: int, what: str, path: Path) ->
 
 
 def _matrix(file: IO[bytes], archive: Path, place: int) -> Float[np.ndarray, "S C"]:
-    """What begins at this place."""
+    """The matrix that begins at this position."""
     head = file.read(15)
     kind = head[2:].split(b" ", 1)[0].decode("latin-1") if head[:2] == b"\0B" else ""
     if kind in ("FM", "DM"):
@@ -88,7 +89,7 @@ def _matrix(file: IO[bytes], archive: Path, place: int) -> Float[np.ndarray, "S 
 
 
 def _values(file: IO[bytes], dtype: np.dtype, rows: int, columns: int, archive: Path, place: int) -> np.ndarray:
-    """So many values, in a row."""
+    """The next `rows` times `columns` values."""
     wanted = rows * columns * dtype.itemsize
     content = file.read(max(wanted, 0))
     if rows < 0 or columns < 0 or len(content) < wanted:
@@ -100,7 +101,7 @@ def _values(file: IO[bytes], dtype: np.dtype, rows: int, columns: int, archive: 
 
 
 def _unlike(archive: Path, place: int, head: bytes) -> DataError:
-    """What is there instead of a matrix."""
+    """A description of what is there instead of a matrix."""
     if head[:4] == b"RIFF" or head[:5] == b"AUDIO":
         what = "a sound"
     elif head[:2] == b"\0B":

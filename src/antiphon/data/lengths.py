@@ -1,4 +1,4 @@
-"""Walks over the lengths of all examples in little memory: those of a billion rows do not fit into it."""
+"""Iterates over the lengths of all examples in little memory, as those of a billion rows do not fit into it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,13 +10,13 @@ _BLOCK = 1 << 16
 
 
 def lengths_in_blocks(corpus: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The lengths of sources and targets, int64 (n,) each, some rows at a time."""
+    """The lengths of sources and targets, int64 (n,) each, in blocks of rows."""
     for start in range(0, len(corpus), _BLOCK):
         yield corpus.lengths(np.arange(start, min(start + _BLOCK, len(corpus))))
 
 
 def elements_of(corpora: Sequence[Rows]) -> tuple[int, int]:
-    """How many elements all sources and all targets have, with the targets' start elements."""
+    """The total number of elements of sources and of targets, including the targets' start elements."""
     sources = targets = 0
     for corpus in corpora:
         for source, target in lengths_in_blocks(corpus):

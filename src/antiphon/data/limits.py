@@ -1,4 +1,4 @@
-"""Which examples a corpus takes, by lengths, length ratio and empty sides; and which ones fit into a model.
+"""Selects the examples of a corpus by length, length ratio and empty sides, and those that fit into a model.
 
 A model may read or say only so much (`longest_source`, `longest_target`). `fitting` makes the recipe's limits as narrow, and from there on
 nobody has to know which of the two a limit comes from: what is longer is dropped, cut or an error, as the recipe says.
@@ -25,7 +25,8 @@ KEPT_NUMBERS = 20
 @final
 @dataclass
 class Tally:
-    """What became of the records: how many were read and kept, and per reason how many were dropped or truncated, with the first few."""
+    """What became of the records: how many were read and kept, and for each reason how many were dropped or truncated, with the first
+    few."""
 
     read: int = 0
     kept: int = 0
@@ -45,7 +46,7 @@ class Tally:
         self._note(reason, record)
 
     def skip(self, skipped: Mapping[str, Skipped]) -> None:
-        """Count what a file holds beside records."""
+        """Count entries of a file that are no records."""
         for reason, one in skipped.items():
             self.read += one.count
             self.dropped[reason] = self.dropped.get(reason, 0) + one.count
@@ -62,7 +63,7 @@ class Tally:
 
 
 def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
-    """The limits, made narrow enough for models that write symbols. Of series the task alone decides how long they are."""
+    """The limits, narrowed for models that write symbols. For series only the task decides their length."""
     for model in models:
         if isinstance(model.target, TokenSpec):
             limits = limits.within(longest_source(model), model.longest_target)
@@ -70,18 +71,17 @@ def fitting(limits: Limits, *models: Seq2SeqModel) -> Limits:
 
 
 def split_limits(limits: Limits, model: Seq2SeqModel, *read_beside: Seq2SeqModel) -> dict[str, Limits]:
-    """What is taken of the data to learn from, which models beside this one may read, and of those to validate on."""
+    """The limits for training data, which other models beside this one may read as well, and for validation data."""
     return {"train": fitting(limits, model, *read_beside), "validation": fitting(limits.of_sources(), model)}
 
 
 def longest_source(model: Seq2SeqModel) -> int | None:
-    """The most elements of a source that may be given to a model that writes symbols; recordings that are filled up to a length have no
-    more."""
+    """The longest source that a model which writes symbols can take; for recordings that are padded to a fixed length, this length."""
     return least(model.longest_source, model.source.length if isinstance(model.source, ValueSpec) else None)
 
 
 def fitting_note(limits: Limits, fitted: Limits) -> tuple[str, ...]:
-    """A sentence that says how a model has narrowed the limits; nothing where it has not."""
+    """A sentence about how a model has narrowed the limits; empty if it has not."""
     sides = (
         ("reads at most {} elements of a source", limits.max_source_length, fitted.max_source_length),
         ("says at most {} of a target", limits.max_target_length, fitted.max_target_length),
@@ -92,7 +92,7 @@ def fitting_note(limits: Limits, fitted: Limits) -> tuple[str, ...]:
 
 
 def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
-    """The example as it enters the corpus, or None when it is dropped; `tally` counts either.
+    """The example as it enters the corpus, or None when it is dropped; `tally` counts both.
 
     `place` says where the record stands, for errors.
 
@@ -116,7 +116,7 @@ def apply_limits(example: Example, limits: Limits, source: Spec, target: Spec, t
 
 
 def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
-    """The example with its source as long as limits that truncate let it be; `cut` says what is missing."""
+    """The example with its source truncated if the limits truncate; `cut` is the number of elements removed."""
     most = limits.max_source_length
     if limits.too_long != "truncate" or most is None or len(example.source) <= most:
         return example
@@ -125,7 +125,7 @@ def cut_source(example: Example, limits: Limits, source: Spec) -> Example:
 
 
 def empty_side(example: Example, source: Spec, target: Spec) -> Literal["", "source", "target"]:
-    """The side, source or target, that says nothing; "" when both say something."""
+    """The side, source or target, that is empty; "" when both have content."""
     if _content(example.source, source, 0) == 0:
         return "source"
     if example.target is not None and _content(example.target, target, 1) == 0:
@@ -134,7 +134,7 @@ def empty_side(example: Example, source: Spec, target: Spec) -> Literal["", "sou
 
 
 def _content(array: np.ndarray, spec: Spec, start_elements: int) -> int:
-    """The number of elements that are neither start nor end; more than 3 elements always hold some, so only short ones are counted."""
+    """The number of elements that are neither start nor end; more than 3 elements always include some, so only short ones are counted."""
     if not isinstance(spec, TokenSpec):
         return len(array) - start_elements
     if len(array) > 3:
@@ -143,7 +143,7 @@ def _content(array: np.ndarray, spec: Spec, start_elements: int) -> int:
 
 
 def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tally: Tally, place: str) -> Example | None:
-    """The example as the limits of length leave it; otherwise as `apply_limits`."""
+    """The example within the limits of length; otherwise like `apply_limits`."""
     sides: list[tuple[str, np.ndarray | None, int | None, Spec]] = [
         ("source", example.source, limits.max_source_length, source),
         ("target", example.target, None if limits.max_target_length is None else limits.max_target_length + 1, target),
@@ -174,12 +174,12 @@ def shortened(example: Example, limits: Limits, source: Spec, target: Spec, tall
 
 
 def _with_source(example: Example, places: np.ndarray) -> Example:
-    """The example with these elements of its source, and their factors."""
+    """The example with the given elements of its source, and their factors."""
     return replace(example, source=example.source[places], factors=None if example.factors is None else example.factors[places])
 
 
 def _links_left(example: Example, source: Spec, target: Spec, cut: Collection[str]) -> np.ndarray | None:
-    """The links between what is left of both sides. The ending of a side that was cut stands where symbols of words stood."""
+    """The links between the remaining elements of both sides. The ending of a truncated side is where symbols of words were before."""
     if example.links is None or example.target is None:
         return example.links
     ends = [
@@ -191,7 +191,7 @@ def _links_left(example: Example, source: Spec, target: Spec, cut: Collection[st
 
 
 def _sayable(example: Example, source: Spec) -> Example:
-    """An example whose source was cut: of its open words the target may use those that are left, since no model can copy the others."""
+    """An example with a truncated source: its target may only use the remaining open words, since no model can copy the others."""
     if not isinstance(source, TokenSpec) or not source.open_words or example.target is None:
         return example
     lost = (example.target >= source.size) & ~np.isin(example.target, example.source)
@@ -199,11 +199,11 @@ def _sayable(example: Example, source: Spec) -> Example:
 
 
 def _left(array: np.ndarray, most: int, spec: Spec) -> np.ndarray:
-    """The places of so many elements: the first ones, and behind them what ends the whole."""
+    """The positions of the remaining elements: the first ones, followed by the ending of the sequence."""
     kept = _ending(array, spec) if _ending(array, spec) <= most else 0
     return np.concatenate([np.arange(most - kept), np.arange(len(array) - kept, len(array))])
 
 
 def _ending(array: np.ndarray, spec: Spec) -> int:
-    """The elements that end a sequence: the end symbol, or that and a language behind it (mBART)."""
+    """The elements that end a sequence: the end symbol, or that and a language after it (mBART)."""
     return next((count for count in (1, 2) if isinstance(spec, TokenSpec) and count <= len(array) and array[-count] == spec.end), 0)

@@ -1,4 +1,4 @@
-"""Where a text may be broken into lines: at spaces; and in scripts without spaces between any two letters that may stand apart.
+"""Finds where a text may be broken into lines: at spaces; and in scripts without spaces between any two letters that may be separated.
 
 A Chinese or Japanese letter is as wide as two others. A mark stays with its letter, and closing punctuation with what it closes. Thai,
 Lao, Khmer and Burmese have words that only a dictionary tells, so a line may end within one, but not within a syllable's letters.
@@ -15,7 +15,7 @@ _STAY_BEHIND = "ะาำๅະາຳๆຯฯーぁぃぅぇぉっゃゅょァ�
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most `width` columns; none of an empty text."""
+    """The text in lines of at most `width` columns; no lines for an empty text."""
     if not any(map(_is_spaceless, text)):
         return textwrap.wrap(text, width)
     lines: list[str] = []
@@ -28,7 +28,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def pieces_of(text: str) -> Iterator[str]:
-    """Parts of a text between which a line may end, each with a space before it where it is a word; all together they are the text."""
+    """Parts of a text between which a line may end; a part that is a word begins with its space; joined they are the text."""
     for word in text.split():
         piece = " "
         for letter in word:
@@ -40,7 +40,7 @@ def pieces_of(text: str) -> Iterator[str]:
 
 
 def columns(text: str) -> int:
-    """How wide a text is, in letters of Latin."""
+    """The display width of a text, in units of a Latin letter."""
     return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""Batches for one rank, prepared in the background while the model works: by a thread, and where that is too slow by worker processes.
+"""Prepares batches for one rank in the background while the model computes: in a thread, or if that is too slow in worker processes.
 
 What a batch is stands in `preparation.py` and does not depend on who prepares it. A thread is all that stored examples need: they are read
 faster than any model learns. Where each example is drawn anew (sampled subwords, masked frames, noise), workers share the encoding.
@@ -87,12 +87,12 @@ class Loader:
             stream.close()  # type: ignore[attr-defined]
 
     def in_order(self) -> Iterator[Batch | None]:
-        """Yield this rank's share of each evaluation batch: every row once, longest first, never sampled anew."""
+        """Yield this rank's share of each evaluation batch: every row once, longest first, with the stored encodings."""
         prepared = self.preparation.in_order()
         return ahead(prepared, self.prefetch) if self.prefetch else prepared
 
     def wait_for_workers(self) -> bool:
-        """Start the workers now and wait until they are ready; whether there are any. Training needs not wait: the thread begins."""
+        """Start the workers now and wait until they are ready; returns whether there are any. Training need not wait: the thread begins."""
         self._waited = self._patience
         self._start_workers()
         while self._count and self._workers is not None and not self._ready(self._workers, 0.1):
@@ -100,7 +100,7 @@ class Loader:
         return self._workers is not None
 
     def close(self) -> None:
-        """End the workers, and any iterator that takes batches of theirs. They start again when there are batches to prepare."""
+        """End the workers, and any iterator that takes their batches. They start again when there are batches to prepare."""
         workers, self._workers = self._workers, None
         if workers is not None:
             workers.close()
@@ -114,7 +114,7 @@ class Loader:
             self._give_up(lost)
 
     def _prepared(self, epoch: int, start: int) -> Iterator[Batch | None]:
-        """Yield the batches as this process prepares them until the workers are ready, and again once they cannot go on."""
+        """Yield the batches prepared by this process until the workers are ready, and again once they cannot go on."""
         number = start
         alone = self.preparation.batches(epoch, start)
         workers = self._workers
@@ -148,14 +148,14 @@ class Loader:
             return False
 
     def _give_up(self, lost: WorkerError) -> None:
-        """Go on without workers: whatever is wrong with them, the batches are the same."""
+        """Go on without workers; the batches stay the same."""
         self._count = 0
         self.close()
         self.say(f"A worker process {lost}, so batches are prepared by a thread of the trainer from now on: the same, but slower.")
 
 
 def _affordable() -> int:
-    """How many workers this process's share of the machine's cores suffices for; none where a worker would only take turns with it."""
+    """The number of workers that this process's share of the CPU cores allows; 0 if a worker would only compete with it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return min(_MOST_WORKERS, share) if share > 1 else 0

@@ -1,4 +1,4 @@
-"""An encoded corpus on disk, read through memory maps: the operating system holds what is in use, and ranks on a machine share it.
+"""An encoded corpus on disk, read through memory maps: the operating system keeps in memory what is used, and ranks on a machine share it.
 
     manifest.json          format, dtypes, counts, hashes of the inputs and the features, what was dropped and why
     source.bin             all sources behind each other: symbols in the smallest unsigned type that fits, values as float32
@@ -30,7 +30,7 @@ from antiphon.errors import DataError
 
 @runtime_checkable
 class Encode(Protocol):
-    """How a record becomes an example; `task.encode` is one."""
+    """A function that encodes a record as an example, such as `task.encode`."""
 
     def __call__(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example: ...
 
@@ -62,22 +62,22 @@ class MappedCorpus:
         return len(self.numbers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and worker processes map the files again instead of carrying them."""
+        """How the corpus is pickled: copies and worker processes map the files again instead of copying them."""
         return (MappedCorpus, (self.folder, self._encode))
 
     @property
     def keeps_records(self) -> bool:
-        """Whether the records are stored, so that `example` can draw other encodings of them."""
+        """Whether the records are stored, so that `example` can sample other encodings of them."""
         return self._records is not None
 
     @property
     def tally(self) -> dict[str, Any]:
-        """What became of the records: read, kept, dropped and truncated per reason, the first record numbers of each."""
+        """What became of the records: read, kept, dropped and truncated for each reason, with the first record numbers of each."""
         return dict(self.manifest["tally"])
 
     @property
     def weights(self) -> dict[str, Any] | None:
-        """What the weights of the records are like: column, least, most, mean and how many are 0; None where there are none."""
+        """Statistics of the records' weights: column, minimum, maximum, mean and how many are 0; None if there are none."""
         found: dict[str, Any] | None = self.manifest.get("weighing")
         return found
 
@@ -102,7 +102,7 @@ class MappedCorpus:
         return self._source.lengths(indices), targets
 
     def example(self, index: int, seed: int | None = None) -> Example:
-        """The stored arrays; or with a seed, where the records are kept, the record encoded anew with that seed.
+        """The stored arrays; with a seed, if the records are kept, the record encoded anew with that seed.
 
         A new encoding that is longer than the corpus's limits gives way to the stored one, as batches and models count on the limits.
         Stored arrays come without a context; `encode_again` gives one.
@@ -119,7 +119,7 @@ class MappedCorpus:
         return Example(self._source.array(index), target, number, weight=weight, links=links, factors=factors)
 
     def encode_again(self, index: int, seed: int | None = None) -> Example:
-        """The record encoded anew, with its context. It is not cut to the corpus's limits.
+        """The record encoded anew, with its context. It is not truncated to the corpus's limits.
 
         Raises DataError when the records were not kept, or no encoder was given.
         """
@@ -137,7 +137,7 @@ class MappedCorpus:
         return json.loads(self._records.array(self._checked(index)).tobytes())  # type: ignore[no-any-return]
 
     def blocks(self, side: Literal["source", "target"], rows: int = 4096) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Walk over one side in blocks of rows: (offsets (n + 1,) from 0, elements), for counting over everything in little memory."""
+        """Iterate over one side in blocks of rows: (offsets (n + 1,) from 0, elements), for statistics of everything in little memory."""
         stored = self._source if side == "source" else self._target
         assert stored is not None, "a corpus without targets has no blocks of them"
         for start in range(0, len(self), rows):
@@ -155,7 +155,7 @@ class MappedCorpus:
 
 @final
 class MemoryCorpus:
-    """A Corpus of examples in a list: small sets, synthetic data, tests."""
+    """A Corpus of examples in a list: for small sets, synthetic data, tests."""
 
     def __init__(self, examples: Sequence[Example], records: Sequence[Record] | None = None, encode: Encode | None = None):
         self._examples = examples
@@ -172,7 +172,7 @@ class MemoryCorpus:
         return self.source_lengths[indices], self.target_lengths[indices]
 
     def example(self, index: int, seed: int | None = None) -> Example:
-        """The example; or with a seed, where there are records and an encoder, the record encoded anew with that seed."""
+        """The example; with a seed, if there are records and an encoder, the record encoded anew with that seed."""
         if seed is not None and self._records is not None and self._encode is not None:
             return self._encode(self._records[index], self._examples[index].record, seed=seed)
         return self._examples[index]

@@ -1,4 +1,4 @@
-"""Several corpora as one, each shown more or less often than it is long.
+"""Mixes several corpora, each shown more or less often than once per epoch.
 
 A weight of 2.5 shows every row of a corpus twice per epoch, and a half of them, drawn anew for each seed and epoch, once more.
 
@@ -18,7 +18,7 @@ from antiphon.errors import DataError
 
 @runtime_checkable
 class Part(Protocol):
-    """What a corpus must offer to be mixed and sampled from: the corpora of this package all do."""
+    """What a corpus must offer to be mixed and sampled from, as all corpora of this package do."""
 
     @property
     def source_lengths(self) -> np.ndarray: ...
@@ -35,7 +35,7 @@ class Part(Protocol):
 
 @final
 class MixedCorpus:
-    """Corpora one after another. Row i is a row of one of them; `draw` says which rows an epoch shows, following the weights."""
+    """Concatenated corpora. Row i is a row of one of them; `draw` determines the rows of an epoch by the weights."""
 
     def __init__(self, parts: Sequence[Part], weights: Sequence[float]):
         if len(parts) != len(weights) or not parts:
@@ -53,11 +53,11 @@ class MixedCorpus:
 
     @property
     def draws(self) -> int:
-        """How many rows an epoch shows, repetitions included."""
+        """The number of rows in an epoch, including repetitions."""
         return int(self._draw_starts[-1])
 
     def draw(self, positions: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The row that each position of range(draws) shows in an epoch, and the number of this showing of it, from 0.
+        """The row at each position of range(draws) in an epoch, and the number of its showing, from 0.
 
         Both are int64 of the shape of `positions`.
         """
@@ -71,7 +71,7 @@ class MixedCorpus:
         return rows, showings
 
     def _rows_of(self, owner: int, draws: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-        """Whole rounds over the part come first; the draws behind them are the beginning of a shuffle of the part."""
+        """Whole passes over the part come first; the remaining draws are the beginning of a shuffle of the part."""
         size = len(self.parts[owner])
         rounds = int(self._draw_starts[owner + 1] - self._draw_starts[owner]) // size
         rows = draws % size
@@ -99,12 +99,12 @@ class MixedCorpus:
         return sources, targets
 
     def example(self, index: int, seed: int | None = None) -> Example:
-        """The example of a row. Its `record` counts within its own part."""
+        """The example in a row. Its `record` counts within its own part."""
         part, row = self.locate(index)
         return self.parts[part].example(row, seed)
 
     def locate(self, index: int) -> tuple[int, int]:
-        """(which part, which row of it)."""
+        """(number of the part, row within it)."""
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         part = int(np.searchsorted(self._starts, index, side="right")) - 1

@@ -1,5 +1,5 @@
-"""What a path names: a file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by itself, two
-files aligned by line, by what their names begin with, a data set on the hub, or files in a storage elsewhere."""
+"""The files that a path names: one file, the files that a pattern such as `po/*.po` matches, those in a folder that is no data set by
+itself, two line-aligned files with a common prefix, a data set on the hub, or files in a remote storage."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ _DOCUMENTS = frozenset(("markdown", "html"))
 
 
 def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | None]]:
-    """The files that are named, by name, each with what to call it among the others; None where it is called as it was named.
+    """The named files, sorted, each with its display name among the others; None if it is displayed as it was named.
 
     Raises DataError when a pattern matches no file, and as `hub.fetched` and `remote.fetched` for a name elsewhere.
     """
@@ -46,12 +46,12 @@ def files_of(file: FileConfig, base: Path) -> Sequence[tuple[FileConfig, str | N
 
 
 def _here(name: str | None) -> str | None:
-    """A file that is on this machine, or fetched."""
+    """A file on this machine, downloaded if necessary."""
     return str(remote.fetched(name)) if name is not None and is_remote(name) else name
 
 
 def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
-    """The files `corpus.en` and `corpus.de` where `corpus` is named with these languages, and is no file itself."""
+    """The files `corpus.en` and `corpus.de` if `corpus` is named with these languages, and is no file itself."""
     if not file.languages or file.format is not None or path.exists():
         return None
     sides = [
@@ -63,8 +63,8 @@ def _aligned(file: FileConfig, path: Path) -> FileConfig | None:
 
 
 def translatable(folder: Path) -> list[Path]:
-    """The files in a folder, and in the folders in it, whose format holds what is said of them, in the order of their names; none where
-    there are sounds, or plain texts, which are what is meant then: a page in Markdown beside them may be about them.
+    """The files in a folder and its subfolders whose format can hold predictions, sorted by name; none if there are audio files or plain
+    texts, which are meant then: a Markdown page beside them may describe them.
 
     Raises DataError for plain texts beside files that are no documents, where either may be meant.
     """

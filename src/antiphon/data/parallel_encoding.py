@@ -1,4 +1,4 @@
-"""A corpus encoded by several processes, here or on several machines that share a disk.
+"""Encodes a corpus with several processes, here or on several machines that share a disk.
 
 Each process reads all records and encodes every n-th block of them: reading a row is quick beside encoding it, and nobody has to hand out
 work. Its part appears beside the corpus at once or not at all, so after a kill only parts that were not finished are encoded again.
@@ -32,7 +32,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Work:
-    """What is encoded."""
+    """What is to be encoded."""
 
     task: Task
     """One that `EncodesParts`."""
@@ -43,7 +43,7 @@ class Work:
     keep_records: bool
 
     def folder_of(self, part: Share) -> Path:
-        """Where a part is until all are joined."""
+        """The folder of a part until all are joined."""
         return self._parts / f"{part.number + 1}-of-{part.count}"
 
     @property
@@ -56,17 +56,17 @@ class Work:
         return self.folder.with_name(f"{self.folder.name}.parts")
 
     def is_done(self) -> bool:
-        """Whether the corpus is there."""
+        """Whether the corpus exists."""
         return self._encoder.is_encoded(self.records, self.folder, limits=self.limits, keep_records=self.keep_records)
 
     def build(self, part: Share, progress: Progress | None = None) -> None:
-        """Encode a part, unless it is there."""
+        """Encode a part, unless it exists."""
         self._encoder.build_part(
             self.records, self.folder_of(part), part, limits=self.limits, keep_records=self.keep_records, progress=progress
         )
 
     def join(self, count: int) -> list[Share]:
-        """Join the parts where all are there, and remove them; the parts that are missing.
+        """Join the parts and remove them if all exist; returns the missing ones.
 
         Raises DataError when they are not of one corpus, or nothing is left of the records.
         """
@@ -81,7 +81,7 @@ class Work:
 
 
 def encode_together(work: Work, count: int, progress: Progress | None = None) -> None:
-    """Encode the corpus by `count` processes of this machine, unless it is there: the same files as by one.
+    """Encode the corpus with `count` processes on this machine, unless it exists: the files are the same as with one process.
 
     Raises what encoding raises, and TrainingError when a process has ended.
     """
@@ -91,7 +91,7 @@ def encode_together(work: Work, count: int, progress: Progress | None = None) ->
 
 
 def encode_parts(work: Work, parts: Sequence[Share], progress: Progress | None = None) -> None:
-    """Encode some parts, each by a process of its own; a single one is encoded by this process.
+    """Encode some parts, each in a process of its own; a single one is encoded in this process.
 
     progress   called with the number of records encoded so far
 
@@ -129,7 +129,7 @@ def _sendable(work: Work, part: Share) -> bytes:
 
 
 def _listen(connections: Sequence[processes.Channel], started: Sequence[processes.Process], progress: Progress | None) -> None:
-    """Wait until all are done. Raises the first error that one meets."""
+    """Wait until all are done. Raises the first error in any of them."""
     read, working = [0] * len(connections), set(range(len(connections)))
     while working:
         ready = wait([connections[number] for number in working])
@@ -155,7 +155,7 @@ def _listen(connections: Sequence[processes.Channel], started: Sequence[processe
 
 
 def serve(handle: int) -> None:
-    """What a process does: encode the part that it is told at the file descriptor `handle`."""
+    """The main function of a worker process: encode the part that is received at the file descriptor `handle`."""
     with Connection(handle) as connection, contextlib.suppress(EOFError, ConnectionError):
         try:
             work, part = connection.recv()
@@ -170,7 +170,7 @@ def serve(handle: int) -> None:
 
 
 def _telling(connection: processes.Channel) -> Progress:
-    """Tells every half second how many records have been encoded."""
+    """A context that reports every half second how many records have been encoded."""
     told = time.monotonic()
 
     def tell(read: int) -> None:

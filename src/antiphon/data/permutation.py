@@ -1,4 +1,4 @@
-"""A shuffle of range(N) as a function: which row stands at position p, for any p, without ever holding the N rows.
+"""Shuffles range(N) by a function: it gives the row at any position p without storing the N rows.
 
 The shuffle is a block cipher on numbers of just enough bits to write N (a Feistel network), walked along until it falls below N (cycle
 walking; Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). So it takes memory for the positions asked for and no more,
@@ -24,7 +24,7 @@ def hash_seed(*numbers: int) -> int:
 
 
 def _mix(value: int) -> int:
-    """`mix64` of one Python integer; numpy's scalars are slower than these."""
+    """`mix64` for one Python integer, which is faster than numpy's scalars."""
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _ALL
     return value ^ (value >> 31)
@@ -40,7 +40,7 @@ def mix64(values: np.ndarray) -> np.ndarray:
 
 
 def permute(positions: np.ndarray, size: int, key: int) -> np.ndarray:
-    """Where each position goes in the shuffle of range(size) that `key` chooses.
+    """The image of each position in the shuffle of range(size) that `key` determines.
 
     `positions` is (N,) within range(size); returns int64 (N,). Positions 0 to size - 1 give each row once.
     """

@@ -1,10 +1,10 @@
-"""Places of records as people read them: a file that several stand in is named once, `train.tsv:2, 7, 9`."""
+"""Formats places of records for people: a file with several of them is named once, `train.tsv:2, 7, 9`."""
 
 from collections.abc import Sequence
 
 
 def listed(places: Sequence[str], count: int) -> str:
-    """Some places of `count`, with ", ..." behind them where there are more."""
+    """Some of `count` places, followed by ", ..." if there are more."""
     shown, last = list[str](), ""
     for place in places:
         file, _, line = place.rpartition(":")

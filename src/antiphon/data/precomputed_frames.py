@@ -1,4 +1,4 @@
-"""Features that another program made of recordings, frame by frame: a matrix (S, C) out of Kaldi's archives, a `.npy` file, or memory."""
+"""Features of recordings computed by another program: a matrix (S, C) from Kaldi's archives, a `.npy` file, or memory."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ _LEAST_VARIANCE = 1e-20  # as in Kaldi's apply-cmvn, which then warns
 
 
 def read_frames(value: Any) -> tuple[Float[np.ndarray, "S C"], str]:
-    """(frames, what people call them), float32.
+    """(frames, their name for messages), float32.
 
     value   a path of a `.npy` file, also of one in a zip or tar, or of a place in an archive of Kaldi (`feats.ark:1234`, `[0:99]`); the
             bytes of a `.npy` file; numbers (S, C); or a mapping with `path`, `array`, `bytes`, or `base64` with `dtype` and `shape`
@@ -43,7 +43,7 @@ def read_frames(value: Any) -> tuple[Float[np.ndarray, "S C"], str]:
 
 
 def kaldi_normalized(frames: Float[np.ndarray, "S C"], statistics: Path, name: str) -> Float[np.ndarray, "S C"]:
-    """Frames with mean 0 and variance 1 over all frames that Kaldi's statistics (2, C + 1) were gathered from: those of a speaker.
+    """Frames normalized to mean 0 and variance 1 over all frames behind Kaldi's statistics (2, C + 1): those of a speaker.
 
     Their first row holds sums and at its end the count, the second one sums of squares, as `compute-cmvn-stats` writes them; equal to
     `apply-cmvn --norm-vars=true`. Raises DataError where they are of other features.
@@ -76,7 +76,7 @@ def _mapped(value: Mapping[str, Any]) -> tuple[Float[np.ndarray, "S C"], str]:
 
 
 def _of_path(path: Path) -> np.ndarray:
-    """A matrix of a file, a member of an archive, or a place in one of Kaldi's."""
+    """A matrix from a file, a member of an archive, or an offset in one of Kaldi's archives."""
     inside = in_archive(path)
     if inside is not None:
         return _of_numpy(read_member(*inside), f"`{path}`")
@@ -102,7 +102,7 @@ def _of_numpy(content: bytes, name: str) -> np.ndarray:
 
 
 def _checked(values: Any, name: str) -> Float[np.ndarray, "S C"]:
-    """Finite numbers (S, C) with at least one frame."""
+    """The matrix, checked: finite numbers (S, C) with at least one frame."""
     try:
         matrix = np.asarray(values)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A thread that prepares items ahead of the one who takes them."""
+"""Prepares items in a background thread, ahead of their consumer."""
 
 import queue
 import threading
@@ -11,7 +11,7 @@ _POLL_SECONDS = 0.1
 
 
 def ahead(items: Iterator[Item], size: int, abandon: Callable[[], None] = lambda: None) -> Iterator[Item]:
-    """Let a thread run ahead by at most `size` items; pass its items and its error on in their order.
+    """Prepare up to `size` items ahead in a thread; yields its items in order, and raises its error.
 
     Closing the iterator ends the thread. `abandon` is called when that happens before the last item, or an error does: it must wake up
     whatever `items` may be waiting for.

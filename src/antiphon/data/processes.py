@@ -1,4 +1,4 @@
-"""Worker processes beside this one, each with a pipe.
+"""Worker processes, each connected by a pipe.
 
 Unusual here: they are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
 its `spawn` runs the user's script once more, which without a guard would do everything again. Such a process is a Python of its own that
@@ -30,7 +30,8 @@ else:  # where it takes no parameters
 
 
 def start(module: str, environment: Mapping[str, str]) -> tuple[Channel, Process]:
-    """A process that runs `module.serve(handle)` on a pipe's file descriptor, and our end of the pipe. Raises OSError where none can be."""
+    """Start a process that runs `module.serve(handle)` on a pipe's file descriptor; returns it and our end of the pipe. Raises OSError if
+    it cannot be started."""
     ours, theirs = Pipe()
     with theirs:
         try:
@@ -48,12 +49,12 @@ def start(module: str, environment: Mapping[str, str]) -> tuple[Channel, Process
 
 
 def with_threads(count: int) -> dict[str, str]:
-    """The environment of a process that computes with so many threads."""
+    """Environment variables for a process that uses the given number of threads."""
     return dict.fromkeys(_THREADS, str(count))
 
 
 def end(processes: Sequence[Process]) -> None:
-    """Kill processes that hold nothing which must be written."""
+    """Kill processes that have nothing to write."""
     for process in processes:
         process.kill()
     for process in processes:

@@ -1,4 +1,4 @@
-"""Where records come from: files of a recipe, or Python objects. Both become a stream that can be opened anew and never sits in memory.
+"""The sources of records: files in a recipe, or Python objects. Both become a stream that can be opened anew and is never held in memory.
 
 In a recipe a file is a path, a mapping, or a list of either:
 
@@ -47,7 +47,7 @@ __all__ = [
 
 @final
 class JoinedRecords(Records):
-    """Several sources one after another; the record number runs through all of them, with the gaps that a source has in its own."""
+    """Several sources, one after another; record numbers run through all of them, with the gaps that a source has in its own."""
 
     def __init__(self, parts: Sequence[Records]):
         self.parts = tuple(parts)
@@ -65,7 +65,7 @@ class JoinedRecords(Records):
         self._starts = starts
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """That of all sources together."""
+        """The entries that all sources together left out."""
         return skipped_in(self.parts)
 
     def place(self, number: int) -> str:
@@ -77,7 +77,7 @@ class JoinedRecords(Records):
         return part.label(own)
 
     def _locate(self, number: int) -> tuple[Records, int]:
-        """The part that a record is in, and its number there; where the parts begin is known once all have been read."""
+        """The part with a record, and the record's number there; the beginnings of the parts are known once all have been read."""
         if len(self._starts) < len(self.parts):
             deque(self(), maxlen=0)
         owner = bisect_right(self._starts, number) - 1
@@ -89,7 +89,7 @@ class JoinedRecords(Records):
 
 @final
 class FirstRecords(Records):
-    """The first so many records of another source."""
+    """The first `most` records of another source."""
 
     def __init__(self, records: Records, most: int):
         self.inner, self.most = records, most
@@ -98,21 +98,21 @@ class FirstRecords(Records):
         return islice(self.inner(), self.most)
 
     def place(self, number: int) -> str:
-        """Where the record stands in the other source."""
+        """The place of the record in the other source."""
         return self.inner.place(number)
 
     def label(self, number: int) -> str:
-        """How the other source names the record."""
+        """The label of the record in the other source."""
         return self.inner.label(number)
 
     def signature(self) -> str:
-        """That of the other source and of the number."""
+        """Depends on the other source and on the number."""
         return f"{self.inner.signature()}:{self.most}"
 
 
 @final
 class ChosenRecords(Records):
-    """The records of another source whose numbers are chosen, or with `keep=False` all but those."""
+    """The records of another source with chosen numbers, or with `keep=False` all others."""
 
     def __init__(self, records: Records, numbers: frozenset[int], *, keep: bool):
         self.inner, self.numbers, self.keep = records, numbers, keep
@@ -121,25 +121,25 @@ class ChosenRecords(Records):
         return ((number, record) for number, record in self.inner() if (number in self.numbers) == self.keep)
 
     def place(self, number: int) -> str:
-        """Where the record stands in the other source."""
+        """The place of the record in the other source."""
         return self.inner.place(number)
 
     def label(self, number: int) -> str:
-        """How the other source names the record."""
+        """The label of the record in the other source."""
         return self.inner.label(number)
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What the other source left out; told once, by what is kept."""
+        """The entries that the other source left out; reported only with `keep=False`, so that two parts do not count them twice."""
         return {} if self.keep else self.inner.skipped()
 
     def signature(self) -> str:
-        """That of the other source and of the choice."""
+        """Depends on the other source and on the choice."""
         numbers = np.array(sorted(self.numbers), dtype=np.int64)
         return f"{self.inner.signature()}:{hashlib.sha256(numbers.tobytes()).hexdigest()}:{self.keep}"
 
 
 class _Numbered(Records):
-    """Records that stand in no file: their place is their number, their signature a hash of their content."""
+    """Records outside of files: their place is their number, their signature a hash of their content."""
 
     def place(self, number: int) -> str:
         return f"record {number}"
@@ -153,7 +153,7 @@ class _Numbered(Records):
 
 @final
 class SourceRecords(_Numbered):
-    """A plain RecordSource, as a function may be one."""
+    """A plain RecordSource, such as a function."""
 
     def __init__(self, source: RecordSource):
         self._source = source
@@ -164,7 +164,7 @@ class SourceRecords(_Numbered):
 
 @final
 class MemoryRecords(_Numbered):
-    """Records of Python: `opened` returns a new iterator over mappings each time."""
+    """Records from Python: `opened` returns a new iterator over mappings each time."""
 
     def __init__(self, opened: Callable[[], Iterable[Any]], required: Sequence[str] = ()):
         self._opened = opened
@@ -195,7 +195,7 @@ class FrameRecords(_Numbered):
 
 @final
 class TextRows(_Numbered):
-    """Rows of csv that come line by line, from where they can be read once only; `name` is that of the place."""
+    """Rows of csv that arrive line by line, and can be read only once; `name` is that of the stream."""
 
     def __init__(self, lines: Iterable[str], name: str):
         self._lines, self._name = lines, name
@@ -204,7 +204,7 @@ class TextRows(_Numbered):
         return enumerate(csv.DictReader(self._lines))
 
     def place(self, number: int) -> str:
-        """The number of the row behind the head."""
+        """The number of the row after the header."""
         return f"{self._name}, row {number + 1}"
 
 
@@ -221,7 +221,7 @@ def open_records(
     target_column: str = "target",
     open_file: OpenFile | None = None,
 ) -> Records:
-    """Open records, wherever they come from, as one stream; weights are left aside (`open_parts` keeps them).
+    """Open records from any source as one stream; weights are ignored (`open_parts` keeps them).
 
     source          a path, a FileConfig, a mapping that is one, or a list of paths and FileConfigs; or in Python an iterable of
                     mappings, a function that returns one, a polars or a pandas frame
@@ -247,7 +247,7 @@ def open_parts(
     target_column: str = "target",
     open_file: OpenFile | None = None,
 ) -> list[tuple[Records, float]]:
-    """Open each file by itself, with its weight. Arguments and errors are those of `open_records`."""
+    """Open each file separately, with its weight. Arguments and errors are those of `open_records`."""
     if isinstance(source, Records):
         return [(source, 1.0)]
     files = _files_of(source)
@@ -268,7 +268,7 @@ def open_parts(
 
 
 def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
-    """The files that `source` names, or None when it is itself the records."""
+    """The files that `source` names, or None when it is the records themselves."""
     named = isinstance(source, str | Path | FileConfig | Mapping)
     if isinstance(source, list | tuple):
         named = bool(source) and all(isinstance(entry, str | Path | FileConfig) for entry in source)
@@ -281,7 +281,7 @@ def _files_of(source: Any) -> tuple[FileConfig, ...] | None:
 
 
 def _refuse_sides(files: Sequence[FileConfig], with_targets: bool) -> None:
-    """Raise DataError for a list of two texts that were to be the sides of pairs: a list is read one file after another."""
+    """Raise DataError for a list of two texts that were meant as the two sides of pairs: the files in a list are read one after another."""
     paths = [Path(file.path) for file in files if file.path is not None and file.format in (None, "txt") and not has_magic(file.path)]
     if with_targets and len(files) == len(paths) == 2 and all(map(holds_lines, paths)):
         raise DataError(
@@ -310,7 +310,7 @@ def _pandas_rows(frame: Any, size: int = 1024) -> Iterator[Record]:
 
 
 def _once(iterator: Iterator[Any]) -> Callable[[], Iterable[Any]]:
-    """An iterator can be read once only; say so instead of yielding nothing the second time."""
+    """An iterator can be read only once; raise an error rather than yield nothing the second time."""
     fresh = [iterator]
 
     def opened() -> Iterable[Any]:

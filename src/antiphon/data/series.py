@@ -1,4 +1,4 @@
-"""Rows in, series out: each with its times in order, one row a step, and what is missing as NaN.
+"""Makes series from rows: times in order, one row a step, and NaN for missing values.
 
 Rows come from a packed table (`series_table`), one series at a time. Nothing is mended silently: what was unsorted, doubled or missing is
 counted, and each has a policy that says whether it is mended or refused.
@@ -22,7 +22,7 @@ Duplicates = Literal["error", "last", "mean", "sum"]
 
 @dataclass(frozen=True)
 class Series:
-    """One series. Rows behind the last known value are its future: they have times and known covariates only.
+    """One series. Rows after the last known value are its future: they only have times and known covariates.
 
     times     int64 (T + F,)
     targets   float64 (T, C), NaN where missing
@@ -43,31 +43,31 @@ class Series:
     style: TimeStyle | None = None
 
     def __len__(self) -> int:
-        """Steps with a value."""
+        """The number of steps with a value."""
         return len(self.targets)
 
 
 @dataclass
 class Mended:
-    """How many rows or steps were not as they should be, and the first series of each kind."""
+    """Counts repairs of rows or steps, with the first series of each kind."""
 
     counts: dict[str, int] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
 
     def add(self, what: str, count: int, series: Hashable) -> None:
-        """Count something about a series."""
+        """Count a repair of a series."""
         if count:
             self.counts[what] = self.counts.get(what, 0) + count
             self.first.setdefault(what, str(series))
 
     def sentences(self) -> tuple[str, ...]:
-        """For people, one sentence each."""
+        """The repairs, one sentence each."""
         return tuple(f"{count:,} {what} (first in series `{self.first[what]}`)." for what, count in self.counts.items())
 
 
 @final
 class SeriesReader:
-    """Makes a `Series` of the rows of each, by the policies."""
+    """Makes a `Series` from its rows, according to the policies."""
 
     def __init__(self, table: SeriesTable, frequency: Frequency, missing: Missing, duplicates: Duplicates):
         self.table, self.frequency, self.missing, self.duplicates = table, frequency, missing, duplicates
@@ -77,7 +77,7 @@ class SeriesReader:
         return (self.series(index) for index in range(len(self.table)))
 
     def series(self, index: int) -> Series:
-        """One series. Raises DataError with its name and the place of the row that is wrong."""
+        """One series. Raises DataError with its name and the place of a wrong row."""
         name, columns = self.table.names[index], self.table.columns
         rows = self.table.rows(index)
         if index in self.table.unsorted:
@@ -126,7 +126,7 @@ class SeriesReader:
             raise DataError(f"{where}, series `{name}`: `{name_of}` must be a finite number, but is infinite.")
 
     def _unique(self, name: Hashable, rows: Rows) -> Rows:
-        """One row a time."""
+        """The rows with duplicate times resolved."""
         starts = np.flatnonzero(np.concatenate([[True], np.diff(rows.times) > 0]))
         if len(starts) == len(rows.times):  # what is left of the series has no two
             return rows
@@ -155,7 +155,7 @@ class SeriesReader:
         return kept
 
     def _take_last(self, kept: np.ndarray, group: np.ndarray, targets: int) -> bool:
-        """The last number that is there in each column behind the targets; whether there were different ones."""
+        """The last known number in each column after the targets; and whether there were different ones."""
         unlike = False
         for column in range(targets, group.shape[1]):
             there = group[~np.isnan(group[:, column]), column]
@@ -196,7 +196,7 @@ class SeriesReader:
         return "Bring the series to one frequency, or set `task.frequency`."
 
     def _check_missing(self, name: Hashable, columns: Sequence[str], numbers: np.ndarray, times: np.ndarray, given: np.ndarray) -> None:
-        """Count what is missing, or refuse it; `given` are the times that have a row."""
+        """Count missing values, or refuse them; `given` are the times with a row."""
         holes = np.isnan(numbers)
         if not holes.any():
             return
@@ -212,7 +212,7 @@ class SeriesReader:
         self.mended.add(f"missing values, for which the model reads others ({self.missing})", int(holes.sum()), name)
 
     def _date_hint(self, times: np.ndarray) -> str:
-        """A remedy for whole numbers that read like dates without hyphens, 20240131 or 202401: as numbers they have gaps."""
+        """A hint for integers that look like dates without hyphens, 20240131 or 202401: as numbers they have gaps."""
         if self.table.style.calendar or (times < 190_001).any():
             return ""
         months = times // 100 if (times > 999_999).all() else times
@@ -225,7 +225,7 @@ class SeriesReader:
 
 
 def fill(values: np.ndarray, policy: Missing) -> np.ndarray:
-    """Values (T, C) with others in the place of NaN: the previous one (or the first), those on a line between neighbours, or 0."""
+    """Values (T, C) with NaN filled in: by the previous value (or the first), by linear interpolation, or by 0."""
     holes = np.isnan(values)
     if not holes.any():
         return values

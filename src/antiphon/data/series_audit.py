@@ -1,4 +1,4 @@
-"""Look at series before a model does: how many, how long, from when to when, how large, and whether what is scored was learned from.
+"""Audits series before training: their number, lengths, time span and values, and whether scored steps are used in training.
 
 Lengths of windows say nothing, since nearly all are alike; what can go wrong lies in the series. Unusual: a forecast counts as seen when
 one of its steps lies within the training data of its series, not only when the same window was trained on. Its score then measures memory.
@@ -24,13 +24,13 @@ class AuditsSeries(Protocol):
     """A task whose data are series."""
 
     def audit_series(self, corpora: Mapping[str, Sequence[StoredCorpus]]) -> dict[str, "SeriesAudit"]:
-        """What there is to know about the series of each split."""
+        """The audit of each split."""
 
 
 @final
 @dataclass(frozen=True)
 class Values:
-    """One target: its lowest, mean and highest value, and how many are missing. NaN where there is none."""
+    """One target: minimum, mean and maximum, and the number of missing values. NaN if there are no values."""
 
     name: str
     lowest: float
@@ -45,8 +45,7 @@ Role = Literal["past", "known", "calendar", "static"]
 @final
 @dataclass(frozen=True)
 class Covariate:
-    """What stands beside the targets, and its role: known for the past only, known in advance, made of the times, or the same for a whole
-    series.
+    """A covariate and its role: known for the past only, known in advance, derived from the times, or constant for a series.
 
     Numbers have a lowest, mean and highest value (NaN where there is none); others have categories, of which the first are named.
     """
@@ -62,8 +61,7 @@ class Covariate:
 @final
 @dataclass(frozen=True)
 class Beside:
-    """The names of covariates by their roles. Numbers, first those of the past, are stored in deviations: value = stored * scale +
-    location.
+    """The names of covariates by role. Numbers, first those of the past, are stored standardized: value = stored * scale + location.
 
     categories   those static columns that are no numbers
     """
@@ -115,9 +113,8 @@ def audit_series(
     write: Callable[[np.ndarray], Sequence[object]],
     beside: Beside | None = None,
 ) -> dict[str, SeriesAudit]:
-    """Look at all splits: "train" was learned from, "validation" is what the best weights are chosen by, and what else there is has to be
-    new to both. `write` gives times (T,) as the data writes them, `beside` names what stands beside the targets.
-    """
+    """Audit all splits: "train" is used in training, "validation" for choosing the best weights, and all others must be new to both.
+    `write` formats times (T,) like the data, `beside` names the covariates."""
     known_until: dict[str, int] = {}
     found = {}
     for name in sorted(splits, key=lambda name: (name != "train", name != "validation")):
@@ -170,14 +167,14 @@ def _audit(
 
 @final
 class _Tally:
-    """The span of all times, and the values of each channel."""
+    """Collects the span of all times, and statistics of each channel."""
 
     def __init__(self, channels: int):
         self.times = [0, 0, 0, 0]  # of the data: first and last; of what is forecast: first and last
         self._empty, self._numbers = True, _Numbers(channels)
 
     def add(self, values: np.ndarray, times: np.ndarray, forecast: tuple[int, int]) -> None:
-        """Take in one series, of which some window forecasts each of the steps from one number up to another."""
+        """Add one series, of which windows forecast the steps from one number up to another."""
         own = [int(times[0]), int(times[-1]), int(times[forecast[0]]), int(times[forecast[1] - 1])]
         if self._empty:
             self.times, self._empty = own, False
@@ -185,13 +182,13 @@ class _Tally:
         self._numbers.add(values)
 
     def values(self, names: Sequence[str]) -> tuple[Values, ...]:
-        """What is known of each channel."""
+        """The statistics of each channel."""
         return self._numbers.values(names)
 
 
 @final
 class _Others:
-    """The numbers and categories beside the targets."""
+    """Collects statistics of covariates: numbers and categories."""
 
     def __init__(self, beside: Beside):
         self._beside = beside
@@ -199,14 +196,14 @@ class _Others:
         self._static: tuple[Counter[str], ...] = tuple(Counter() for _ in beside.static)
 
     def add(self, channels: np.ndarray, static: Sequence[object]) -> None:
-        """Take in the channels (T, P + K) of a series, as they are stored, and its static values."""
+        """Add the channels (T, P + K) of a series, as stored, and its static values."""
         count = len(self._beside.past) + len(self._beside.known)
         self._numbers.add(channels[:, :count] * np.asarray(self._beside.scale) + np.asarray(self._beside.location))
         for seen, value in zip(self._static, static, strict=True):
             seen[str(value)] += 1
 
     def found(self) -> tuple[Covariate, ...]:
-        """What is known of each."""
+        """The statistics of each covariate."""
         names = (*self._beside.past, *self._beside.known)
         numbers = [
             Covariate(one.name, "past" if number < len(self._beside.past) else "known", one.lowest, one.mean, one.highest)
@@ -224,14 +221,14 @@ class _Others:
 
 @final
 class _Numbers:
-    """The extremes, sums and gaps of channels."""
+    """Collects extremes, sums and gaps of channels."""
 
     def __init__(self, channels: int):
         self._lowest, self._highest = np.full(channels, np.inf), np.full(channels, -np.inf)
         self._sums, self._counts, self._missing = np.zeros(channels), np.zeros(channels), np.zeros(channels, dtype=np.int64)
 
     def add(self, values: np.ndarray) -> None:
-        """Take in values (T, C) of one series; NaN is a gap."""
+        """Add values (T, C) of one series; NaN is a gap."""
         there = ~np.isnan(values)
         self._lowest = np.minimum(self._lowest, np.where(there, values, np.inf).min(axis=0))
         self._highest = np.maximum(self._highest, np.where(there, values, -np.inf).max(axis=0))
@@ -240,7 +237,7 @@ class _Numbers:
         self._missing += (~there).sum(axis=0)
 
     def values(self, names: Sequence[str]) -> tuple[Values, ...]:
-        """What is known of each channel."""
+        """The statistics of each channel."""
         found = []
         for channel, name in enumerate(names):
             count = self._counts[channel]

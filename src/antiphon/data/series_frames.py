@@ -1,4 +1,4 @@
-"""Files of series by columns: blocks of lines, frames, and what readers give in frames; what is regular needs no loop.
+"""Reads files of series by columns: in blocks of lines, or in data frames from readers; regular files need no loop over rows.
 
 Whatever is not regular (`IrregularError`) is read again row by row, by the readers that all tasks use, which say what is wrong and where.
 """
@@ -21,7 +21,7 @@ _ROWS = 500_000
 
 
 def frames_of(records: Records, columns: SeriesColumns) -> Iterator["polars.DataFrame"] | None:
-    """All rows of a source in frames; None where it has none. Raises IrregularError when it turns out not to be regular."""
+    """All rows of a source as data frames; None if it has none. Raises IrregularError when it turns out to be irregular."""
     if isinstance(records, FrameRecords):
         _check_columns(records.frame.columns, columns)
         slices: Iterator[polars.DataFrame] = records.frame.iter_slices(_ROWS)
@@ -36,7 +36,7 @@ def frames_of(records: Records, columns: SeriesColumns) -> Iterator["polars.Data
 
 
 def has_types(records: Records) -> bool:
-    """Whether what a source holds has types, as text in a file of text has not."""
+    """Whether the values of a source have types, which text files do not give."""
     return not isinstance(records, TextRows) and not (isinstance(records, FileRecords) and not records.reader.has_types)
 
 

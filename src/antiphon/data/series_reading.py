@@ -1,4 +1,4 @@
-"""Records in, one packed table of series out. What comes in frames is packed by columns, everything else row by row.
+"""Reads records into one packed table of series: data frames by columns, everything else row by row.
 
 The numbers of rows run through all sources, so a series may go on in the next file.
 """
@@ -34,7 +34,7 @@ Progress = Callable[[int], None]
 
 
 def read_table(source: Iterable[Any], columns: SeriesColumns, required: Sequence[str], progress: Progress | None = None) -> SeriesTable:
-    """The series of records, of several sources of them (`JoinedRecords`), or of any rows.
+    """The series in records, in several sources of them (`JoinedRecords`), or in any rows.
 
     required   columns that each row must have
 
@@ -60,7 +60,7 @@ class TableReader:
         self._decimal = "."  # what parts whole numbers from fractions in the source that is being read
 
     def read(self, source: Iterable[Any]) -> None:
-        """Take all rows of a source. Raises DataError naming the first that cannot be used."""
+        """Add all rows of a source. Raises DataError naming the first invalid one."""
         self._sources.append(source)
         self._decimal = source.file.decimal if isinstance(source, FileRecords) else "."
         self._starts.append(self._next)
@@ -81,7 +81,7 @@ class TableReader:
             self._rows(block, typed=typed)
 
     def table(self) -> SeriesTable:
-        """All that was read."""
+        """The table of everything read."""
         if not len(self._packer.names):
             raise DataError(
                 "There must be at least one row, but there is none. A forecast is made from the past of the series: name a file that has it"
@@ -95,7 +95,7 @@ class TableReader:
         return self._packer.table(self.columns, style, self.place)
 
     def place(self, number: int) -> str:
-        """Where a row stands."""
+        """The place of a row."""
         part = bisect_right(self._starts, number) - 1
         source, own = self._sources[part], number - self._starts[part]
         return source.place(own) if isinstance(source, Records) else f"record {own}"
@@ -133,7 +133,7 @@ class TableReader:
         self._add(Packed(owners, times, numbers, row), first + count)
 
     def _owners(self, names: "polars.Series | None", count: int, *, typed: bool) -> np.ndarray:
-        """The number of each row's series."""
+        """The series number of each row."""
         import polars
 
         number = self._packer.names.number
@@ -153,7 +153,7 @@ class TableReader:
         return looked_up(numbers, found, np.array([number(name, typed=typed) for name in different], dtype=np.int32))
 
     def _numbers(self, values: "polars.Series", column: str | None, row: np.ndarray, owners: np.ndarray | None = None) -> np.ndarray:
-        """A column as numbers, NaN where there is none."""
+        """A column as numbers, NaN for missing ones."""
         import polars
 
         if values.dtype.is_numeric() or values.dtype in (polars.Boolean, polars.Null):
@@ -161,7 +161,7 @@ class TableReader:
         return self._each_number(values, column, row, owners)
 
     def _each_number(self, values: Iterable[Any], column: str | None, row: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
-        """Cells as numbers; `column` is None where each stands in that of its series."""
+        """Cells as numbers; `column` is None if each cell is in the column of its series."""
         found = np.empty(len(row))
         for place, value in enumerate(values):
             try:
@@ -184,7 +184,7 @@ class TableReader:
             self._static(owner, values, number)
 
     def _static(self, owner: int, values: Iterable[Any], number: int) -> None:
-        """Keep the static values of a series; those that are there must be the same."""
+        """Store the static values of a series; they must equal earlier ones."""
         static = tuple(None if value != value or value == "" else value for value in values)
         known = self._packer.names.static.setdefault(owner, static)
         for column, old, new in zip(self.columns.static, known, static, strict=True):
@@ -198,7 +198,7 @@ class TableReader:
     # ---------------------------------------------------------------------------------------------------------- by rows
 
     def _checked(self, records: Iterable[tuple[int, Any]], first: int) -> Iterator[tuple[int, Record]]:
-        """The records, each seen to be a mapping with the columns."""
+        """The records, each checked to be a mapping with the columns."""
         for own, record in records:
             number = first + own
             if not isinstance(record, Mapping):
@@ -238,7 +238,7 @@ class TableReader:
         self._add(Packed(owners, times, values, row), after)
 
     def _wide_rows(self, block: Sequence[tuple[int, Record]], times: np.ndarray, after: int) -> None:
-        """Each row is one of every series that it has a column for."""
+        """Split each row of a wide table into one for every series."""
         columns, number = self.columns, self._packer.names.number
         series = [[name for name in record if name != columns.time and name not in columns.known] for _, record in block]
         counts = np.array([len(names) for names in series])
@@ -267,7 +267,7 @@ class TableReader:
             self._odd = next((row for row, stamp in stamps if self._times.is_odd(stamp)), None)
 
     def _blamed(self, stamps: Iterable[tuple[int, Any]], before: TimesRead, error: DataError) -> DataError:
-        """The error, with the place of the first time that is wrong."""
+        """The error, with the place of the first wrong time."""
         for row, stamp in stamps:
             try:
                 before.values([stamp])
@@ -292,7 +292,7 @@ def _number(value: Any, decimal: str) -> float:
 
 
 def _with_point(text: str) -> str:
-    """A number with a decimal comma as Python reads it. Raises ValueError for one with a point, whose meaning is not known."""
+    """A number with a decimal comma in Python's notation. Raises ValueError for one with a point, whose meaning is unclear."""
     if "." in text:
         raise ValueError
     return text.replace(",", ".")

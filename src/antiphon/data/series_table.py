@@ -1,4 +1,4 @@
-"""Rows of many series, packed by columns: those of one series stand together, in the order of time, and a series is a slice.
+"""Rows of many series, packed by columns: the rows of a series are contiguous and in order of time, so that a series is a slice.
 
 Fitting, holding out and corpora look at one such table. A number takes 8 bytes, as does a time; what is more than 64 MiB lies on disk,
 mapped into memory.
@@ -24,7 +24,7 @@ Place = Callable[[int], str]
 
 @dataclass(frozen=True)
 class SeriesColumns:
-    """Which columns hold what. `wide` data has a column for each series, all but `time` and `known`; then there is no `id`.
+    """The roles of columns. `wide` data has a column for each series, besides `time` and `known`, and no `id`.
 
     zone   the time zone of times that are written with an offset from UTC, where a user names it
     """
@@ -60,7 +60,7 @@ class Rows(NamedTuple):
 @final
 @dataclass(frozen=True, kw_only=True)
 class SeriesTable:
-    """Series i are the rows from `starts[i]` up to `stops[i]`.
+    """Packed series; series i has the rows from `starts[i]` up to `stops[i]`.
 
     names      the series, in the order in which they first came, with the type that the data gives them
     static     the static values of each; None where one is missing
@@ -87,12 +87,12 @@ class SeriesTable:
     doubled: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
-        """How many series there are."""
+        """The number of series."""
         return len(self.names)
 
     @property
     def nbytes(self) -> int:
-        """What times and numbers take."""
+        """The memory of times and numbers, in bytes."""
         return self.times.nbytes + sum(column.nbytes for column in self.numbers)
 
     def rows(self, index: int) -> Rows:
@@ -101,16 +101,16 @@ class SeriesTable:
         return Rows(self.times[own], np.stack([column[own] for column in self.numbers], axis=1), self.row[own])
 
     def own(self, index: int) -> slice:
-        """Where the rows of one series lie."""
+        """The row numbers of one series."""
         return slice(int(self.starts[index]), int(self.stops[index]))
 
     def until(self, stops: np.ndarray) -> "SeriesTable":
-        """The same series, each only up to a row: a view, of which nothing is copied."""
+        """The same series, each only up to a row: a view, without copying."""
         return replace(self, stops=stops)
 
 
 class Packed(NamedTuple):
-    """Some rows: the numbers of their series, their times, each column that holds numbers, and the numbers of their records, (T,) each."""
+    """Some rows: their series numbers, their times, each numeric column, and their record numbers, (T,) each."""
 
     owners: np.ndarray
     times: np.ndarray
@@ -120,7 +120,7 @@ class Packed(NamedTuple):
 
 @final
 class Names:
-    """The series that were met, and their static values. Two names are one series when they read the same."""
+    """The names of series in order of appearance, and their static values. Names with the same text are the same series."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -131,7 +131,7 @@ class Names:
         return len(self._values)
 
     def number(self, value: Hashable, *, typed: bool) -> int:
-        """The number of a series; `typed` says whether its name has a type, which text in a file of text has not."""
+        """The number of a series; `typed` says whether its name has a type, which text files do not give."""
         value = value.item() if isinstance(value, np.generic) else value
         text = str(value)
         found = self._numbers.setdefault(text, len(self._values))
@@ -142,11 +142,11 @@ class Names:
         return found
 
     def shown(self, number: int) -> str:
-        """A name, for people."""
+        """A name, formatted for display."""
         return str(self._values[number][0])
 
     def settled(self) -> tuple[Hashable, ...]:
-        """All names: whole numbers where all are such numbers, else of the one type that all have, else texts."""
+        """All names: integers if all look like integers, else of their common type, else texts."""
         values = [value for value, _ in self._values]
         if all(
             isinstance(value, int) and not isinstance(value, bool) if typed else _WHOLE.fullmatch(str(value))
@@ -158,7 +158,7 @@ class Names:
 
 @final
 class _Growing:
-    """A column that is added to, in one piece: many small ones would leave holes in memory behind."""
+    """A growing column in one piece of memory: many small pieces would fragment memory."""
 
     def __init__(self, dtype: type[np.generic]):
         self._values, self.count = np.empty(0, dtype=dtype), 0
@@ -183,7 +183,7 @@ class _Growing:
 
 @final
 class Packer:
-    """Takes rows as they come; `table` sorts them, once."""
+    """Collects rows; `table` sorts them, once."""
 
     def __init__(self, numbers: int) -> None:
         self.names = Names()
@@ -196,11 +196,11 @@ class Packer:
             column.add(values)
 
     def mark(self) -> int:
-        """A point that `rewind` goes back to."""
+        """A position that `rewind` can return to."""
         return self._owners.count
 
     def rewind(self, mark: int) -> None:
-        """Forget the rows that came since."""
+        """Discard the rows added since."""
         for column in self._all:
             column.count = mark
 
@@ -238,7 +238,7 @@ class Packer:
 
 
 def _by_owner(owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Where the rows of each series start (N + 1,), and the order that brings them there; None where they stand so."""
+    """The first row of each series (N + 1,), and the order that sorts rows by series; None if they are sorted."""
     counts = np.zeros(count, dtype=np.int64)
     for begin in range(0, len(owners), _COUNTED):  # which makes wider numbers of all that it is given
         counts += np.bincount(owners[begin : begin + _COUNTED], minlength=count)
@@ -249,7 +249,7 @@ def _by_owner(owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray | 
 def _by_time(
     times: np.ndarray, owners: np.ndarray, starts: np.ndarray, order: np.ndarray | None
 ) -> tuple[np.ndarray, frozenset[int], np.ndarray | None]:
-    """Times in order within each series, the series that were not, and the order of all rows."""
+    """Times sorted within each series, the series that were not sorted, and the order of all rows."""
     if order is not None:
         times = times[order]
     back = np.flatnonzero((times[1:] < times[:-1]) & (owners[1:] == owners[:-1]))
@@ -270,7 +270,7 @@ def _compact(order: np.ndarray) -> np.ndarray:
 
 
 def _on_disk(columns: list[np.ndarray]) -> list[np.ndarray]:
-    """The columns, on disk where they are large; the file goes with the map."""
+    """The columns, moved to disk if they are large; the file is deleted with its memory map."""
     if sum(column.nbytes for column in columns) <= _MEMORY:
         return columns
     found = []

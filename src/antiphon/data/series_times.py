@@ -1,4 +1,4 @@
-"""A column of times -> int64, without a loop over rows where all of them are written alike."""
+"""Converts a column of times to int64, without a loop over rows if all have the same notation."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ _FORMATS = {"D": (10, "%Y-%m-%d"), "m": (16, "%Y-%m-%d{}%H:%M"), "s": (19, "%Y-%
 
 
 def column_times(column: "polars.Series", seen: TimesRead) -> np.ndarray:
-    """The times of a column (T,). Raises DataError for one that is no time, or not written as the others are."""
+    """The times in a column (T,). Raises DataError for an invalid one, or one in another notation."""
     import polars
 
     kind = column.dtype
@@ -54,12 +54,12 @@ def _texts(column: "polars.Series", seen: TimesRead) -> np.ndarray:
 
 
 def repeats(column: "polars.Series") -> bool:
-    """Whether the same texts stand in a column so often that it is quicker to look at each of them once."""
+    """Whether texts are repeated in a column so often that it is quicker to convert each different one once."""
     return bool(_OFTEN * column.n_unique() < len(column))
 
 
 def distinct(column: "polars.Series") -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The texts of a column as numbers (T,), the different ones of these, and their texts, in the order in which they first come."""
+    """The texts of a column as numbers (T,), the numbers of the different ones, and their texts, in order of first appearance."""
     import polars
 
     column = column.cast(polars.Categorical)
@@ -69,7 +69,7 @@ def distinct(column: "polars.Series") -> tuple[np.ndarray, np.ndarray, list[str]
 
 
 def looked_up(numbers: np.ndarray, found: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The value of each number (T,), given those of the different ones (N,)."""
+    """The value for each number (T,), given those of the different ones (N,)."""
     by_number = np.zeros(int(found.max()) + 1, dtype=values.dtype)
     by_number[found] = values
     every: np.ndarray = by_number[numbers]
@@ -85,7 +85,7 @@ def _whole(column: "polars.Series") -> np.ndarray | None:
 
 
 def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRead) -> np.ndarray | None:
-    """Texts of one form, the offset at their end included; None where not all are of that form."""
+    """Texts in one notation, including the offset at their end; None if they differ."""
     import polars
 
     length, form = _FORMATS.get(style.precision, (0, ""))
@@ -109,7 +109,7 @@ def _stamps(column: "polars.Series", first: str, style: TimeStyle, seen: TimesRe
 
 
 def _ahead(end: str, seen: TimesRead) -> int:
-    """How far an offset is ahead of UTC."""
+    """The offset from UTC, positive in the east."""
     there = TimesRead()
     time = int(there.values([f"1970-01-01T00:00{end}"])[0])
     seen.found(there.style(None))

@@ -1,4 +1,4 @@
-"""Which files of a data set are meant: those of a subset and of a split, as the `datasets` library of Hugging Face tells them apart.
+"""Selects the files of a data set that belong to a subset and a split, as Hugging Face's `datasets` library does.
 
 A data set may have a card (README.md) whose head names them under `configs`; otherwise names of files and folders tell: `train.parquet`,
 `data/validation-00000-of-00002.parquet`, `test/0.jsonl`, and `de-en/train-00000-of-00001.parquet` of the subset `de-en`.
@@ -28,7 +28,7 @@ ReadText = Callable[[str], str | None]
 
 
 def split_of(name: str) -> str | None:
-    """The split that the name of a file tells, such as validation of `data/dev-00000-of-00001.parquet`."""
+    """The split in the name of a file, such as validation for `data/dev-00000-of-00001.parquet`."""
     path = PurePosixPath(name)
     stem = path.name.split(".")[0]
     shard = _SHARD.fullmatch(stem)
@@ -49,7 +49,7 @@ def is_data(name: str) -> bool:
 
 
 def chosen(names: Sequence[str], read: ReadText, subset: str | None, split: str | None, place: str) -> list[str]:
-    """The files of a subset and a split, in the order of their names; without either all, where there is only one.
+    """The files of a subset and a split, sorted by name; without either all files, if there is only one split.
 
     Raises DataError where there are several, or none that is called so.
     """
@@ -67,7 +67,7 @@ def chosen(names: Sequence[str], read: ReadText, subset: str | None, split: str 
 
 
 def _by_names(files: Sequence[str], names: Sequence[str], read: ReadText, subset: str | None, place: str) -> dict[str, str | None]:
-    """Each file with the split that its name tells."""
+    """Each file with the split in its name."""
     saved = {str(PurePosixPath(name).parent) for name in names if PurePosixPath(name).name == "state.json"}
     if saved:
         return {name: None if folder == "." else folder for folder in sorted(saved) for name in _shards(folder, read) if name in files}
@@ -81,7 +81,7 @@ def _by_names(files: Sequence[str], names: Sequence[str], read: ReadText, subset
 
 
 def _shards(folder: str, read: ReadText) -> Iterator[str]:
-    """The files of a saved data set, which its state lists: older ones may lie beside them."""
+    """The files of a saved data set, which are listed in its state: older ones may be left beside them."""
     inside = "" if folder == "." else f"{folder}/"
     try:
         listed = [one["filename"] for one in json.loads(read(f"{inside}state.json") or "")["_data_files"]]
@@ -91,7 +91,7 @@ def _shards(folder: str, read: ReadText) -> Iterator[str]:
 
 
 def _without_split(name: str) -> str:
-    """The folder that a file lies in, without what tells its split."""
+    """The folder of a file, without the part that names its split."""
     parts = [part for part in PurePosixPath(name).parent.parts if part.lower() not in _SPLITS and part != "data"]
     return "/".join(parts) or "default"
 
@@ -101,7 +101,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def card_of(text: str | None) -> Mapping[str, Any]:
-    """What the head of a card says; nothing where it has none."""
+    """The metadata at the top of a data set card; empty if there is none."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -116,7 +116,7 @@ def card_of(text: str | None) -> Mapping[str, Any]:
 
 
 def _by_card(files: Sequence[str], text: str | None, subset: str | None, place: str) -> Iterator[tuple[str, str | None]]:
-    """Each file with its split, as the card of a data set says; nothing where it does not."""
+    """Each file with its split, according to the data set's card; empty if the card does not say."""
     configs = {str(one.get("config_name", "default")): one for one in card_of(text).get("configs") or () if isinstance(one, Mapping)}
     configs = {name: one for name, one in configs.items() if "data_files" in one or "data_dir" in one}
     if not configs:
@@ -135,7 +135,7 @@ def _by_card(files: Sequence[str], text: str | None, subset: str | None, place: 
 
 
 def _patterns(told: Any) -> Iterator[tuple[str | None, str]]:
-    """(split, pattern) of what a card says: a pattern, a list, a mapping of splits, or a list of {split, path}."""
+    """(split, pattern) from a card's entry: a pattern, a list, a mapping of splits, or a list of {split, path}."""
     if isinstance(told, str):
         yield None, told
     elif isinstance(told, Mapping) and "path" in told:
@@ -150,7 +150,7 @@ def _patterns(told: Any) -> Iterator[tuple[str | None, str]]:
 
 
 def _expression(pattern: str) -> str:
-    """A pattern of names as a regular expression: * for letters, ** for folders."""
+    """A file pattern as a regular expression: * for characters, ** for folders."""
     pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.removeprefix("./"))
     letters = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(letters.get(piece, re.escape(piece)) for piece in pieces)

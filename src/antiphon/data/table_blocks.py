@@ -1,4 +1,4 @@
-"""Tables of text in frames: blocks of whole lines of .csv and .tsv files, each parsed by polars.
+"""Reads text tables as data frames: blocks of whole lines of .csv and .tsv files, each parsed by polars.
 
 Unusual: polars pads short rows and skips blank lines without a word, so cells and lines of each block are counted. Whatever is not as
 regular as that (`IrregularError`) is to be read again row by row, by the readers that all tasks use, which say what is wrong and where.
@@ -24,7 +24,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def blocks_of(path: Path, quotes: bool) -> Iterator[bytes]:
-    """The file in blocks of whole lines; the blank lines at its end are left out."""
+    """The file in blocks of whole lines, without blank lines at its end."""
     rest, first = b"", True
     try:
         with open_bytes(path) as file:
@@ -47,14 +47,14 @@ def blocks_of(path: Path, quotes: bool) -> Iterator[bytes]:
 
 
 def _before_blank_lines(text: bytes, cut: int) -> int:
-    """Where the last line ends that is not blank: those behind it may be the end of the file."""
+    """The end of the last line that is not blank: blank ones after it may be the end of the file."""
     while text.endswith((b"\n\n", b"\n\r\n"), 0, cut):
         cut = text.rfind(b"\n", 0, cut - 1) + 1
     return cut
 
 
 def _last_end(text: bytes, quotes: bool) -> int:
-    """Where the last line ends that is whole; a line end between quotes is none."""
+    """The end of the last complete line; line ends within quotes do not count."""
     cut = text.rfind(b"\n") + 1
     if not quotes or b'"' not in text or text.count(b'"', 0, cut) % 2 == 0:
         return cut
@@ -64,13 +64,13 @@ def _last_end(text: bytes, quotes: bool) -> int:
 
 
 def _quoted(array: np.ndarray) -> np.ndarray:
-    """Which bytes stand between quotes."""
+    """The bytes that are within quotes."""
     inside: np.ndarray = np.logical_xor.accumulate(array == 34)
     return inside
 
 
 def names_in(line: bytes, separator: str, quotes: bool) -> list[str]:
-    """The names of columns in a first line."""
+    """The names of columns in a header line."""
     try:
         text = line.decode().removesuffix("\r")
         names = next(csv.reader([text], strict=True, delimiter=separator)) if quotes else text.split(separator)
@@ -84,7 +84,7 @@ def names_in(line: bytes, separator: str, quotes: bool) -> list[str]:
 def parsed(
     block: bytes, names: list[str], separator: str, quotes: bool, *, numbers: Set[str], repeated: Set[str] = frozenset(), decimal: str = "."
 ) -> "polars.DataFrame":
-    """Lines as a frame: numbers as numbers where all of them are, everything else as text; `repeated` are categories."""
+    """Lines as a data frame: columns with only numbers as numbers, all others as text; `repeated` ones are categories."""
     import polars
 
     _check_text(block)
@@ -115,7 +115,7 @@ def parsed(
 
 
 def _with_commas(column: "polars.Series") -> "polars.Series":
-    """Texts such as 1,5 as numbers. Not polars' own way, which takes 1.234 for a number a little above 1 there, too."""
+    """Texts such as 1,5 as numbers. Not by polars' own option, which also accepts 1.234 as a number slightly above 1."""
     import polars
 
     found = column.str.strip_chars().str.replace(",", ".", literal=True).cast(polars.Float64, strict=False)

@@ -1,4 +1,4 @@
-"""Tables whose rows are texts: a first line that names the columns, and what a row must hold.
+"""Tables of text: a header line with the names of columns, and checks of each row.
 
 Unusual here: blank lines are accepted only at the end of a table, since one in the middle is more often a lost record than a decoration.
 """
@@ -14,7 +14,7 @@ _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "|"}
 
 
 def rows_of(path: Path, rows: Iterator[tuple[int, list[str]]], columns: Sequence[str], required: Sequence[str], separator: str) -> Located:
-    """Pair each row's cells with the columns' names, from `columns` or the first row, whose cells the separator parted.
+    """Combine each row's cells with the columns' names, from `columns` or the first row; cells are already separated.
 
     Raises DataError where a row has more or fewer.
     """
@@ -53,7 +53,7 @@ def _why(path: Path, cells: list[str], count: int) -> str:
 
 
 def _check_separator(path: Path, number: int, names: list[str], required: Sequence[str], separator: str) -> None:
-    """Raise DataError for a single name that looks like several, unless a column is asked for that is called so."""
+    """Raise DataError for a single name that looks like several, unless it is that of a required column."""
     found = next((other for other in _SEPARATORS if other != separator and len(names) == 1 and other in names[0]), None)
     if found is None or names[0] in required:
         return

@@ -1,4 +1,4 @@
-"""Translation memories: earlier translations, found again for a source that is the same or similar.
+"""Translation memories: find earlier translations of the same or a similar source.
 
 How alike two sources are is 1 less their distance over the length of the longer one, both in words (Levenshtein 1966), as translators'
 tools and neural fuzzy repair (Bulté and Tezcan 2019) count it.
@@ -29,7 +29,7 @@ _CUT_OFF = 1e-6  # rapidfuzz drops many a score that is the cutoff itself, or le
 
 @dataclass(frozen=True)
 class Match:
-    """A translation that was made before."""
+    """An earlier translation."""
 
     source: str
     target: str
@@ -39,7 +39,7 @@ class Match:
 
 @final
 class TranslationMemory:
-    """Pairs of texts. Raises DataError when there is none.
+    """Pairs of texts that can be searched. Raises DataError when there are none.
 
     pairs   sources with their targets; of several targets of one source the most frequent counts, the first of those that are as frequent
     least   how alike a source must be to count
@@ -72,11 +72,11 @@ class TranslationMemory:
         return len(self._texts)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """What it knows: each source once, with its target."""
+        """The content: each source once, with its target."""
         return list(zip(self._texts, self._targets, strict=True))
 
     def best(self, text: str, least: float | None = None, *, other: bool = False) -> Match | None:
-        """What is most like a text, the first of those that are as much; None where nothing is alike enough.
+        """The pair most similar to a text, the first one among equals; None if no pair is similar enough.
 
         least   how alike it must be; None is the memory's own
         other   leave the same words out, since they are the text itself
@@ -100,12 +100,13 @@ class TranslationMemory:
         return Match(self._texts[place], self._targets[place], found[1])
 
     def _as_characters(self, words: Sequence[str]) -> str:
-        """A character for each word; one of no word for those that no source has, and for all beyond a million."""
+        """A character for each word; a common one for words that occur in no source, and for all beyond a million."""
         unknown = len(self._numbers)
         return "".join(_character(self._numbers.get(word, unknown)) for word in words)
 
     def _candidates(self, words: Sequence[str], least: float) -> list[int]:
-        """The sources of fitting lengths that have one of the rarest words, in their order: what is alike enough is among them."""
+        """The sources of suitable length that contain one of the rarest words, in order; all sources that are similar enough are among
+        them."""
         shared = max(ceil(least * len(words) - _ROUNDING), 1)  # words that are in both
         known = [self._places[number] if (number := self._numbers.get(word)) is not None else None for word in words]
         rarest = sorted(known, key=lambda one: 0 if one is None else len(one))[: len(words) - shared + 1]

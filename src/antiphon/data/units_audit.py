@@ -1,4 +1,4 @@
-"""What an audit reports of the units in files of translation tools: their states, their files, and what becomes of their placeholders."""
+"""Audits units of translation files: their states, their files, and their placeholders."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +17,8 @@ Placeholders = Callable[[str], list[str]]
 @final
 @dataclass(frozen=True)
 class Units:
-    """Units that are used, by state, and the number of files. `unlike` are those whose target has other placeholders than its source."""
+    """The number of used units by state, and the number of files. `unlike` are units whose target has other placeholders than its
+    source."""
 
     states: dict[str, int]
     files: int
@@ -29,7 +30,7 @@ class Units:
 @final
 @dataclass
 class UnitCounts:
-    """Gathers what `Units` tells, record by record."""
+    """Collects the data for `Units`, record by record."""
 
     find: Placeholders
     _states: Counter[str] = field(default_factory=Counter)
@@ -40,7 +41,7 @@ class UnitCounts:
     _unlike_count: int = 0
 
     def add(self, number: int, record: Record, source: Any, target: Any) -> None:
-        """Look at a record; one that is no unit of a file is passed over."""
+        """Add a record; ignored if it is no unit of a file."""
         if UNIT not in record or not isinstance(source, str):
             return
         self._states[str(record.get(STATE, ""))] += 1
@@ -54,7 +55,7 @@ class UnitCounts:
                 self._unlike.append(number)
 
     def result(self) -> Units | None:
-        """What was found; None where there was no unit."""
+        """The result; None if there was no unit."""
         if not self._states:
             return None
         unlike = Groups(self._unlike_count, self._unlike_count, [[number] for number in self._unlike])

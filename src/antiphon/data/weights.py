@@ -1,4 +1,4 @@
-"""How much each record counts in learning: a column of the data, such as a score of quality.
+"""Weights of records in training: a column of the data, such as a quality score.
 
 A record of weight 2 pulls as hard as two of weight 1, a record of weight 0 not at all; only the proportions matter, since the update
 divides by the sum. That is another thing than the weight of a file, which says how often its records are shown.
@@ -17,7 +17,7 @@ from antiphon.errors import DataError
 
 
 def weight_of(record: Record, column: str) -> float:
-    """The weight of a record. Raises DataError where there is no number from 0 up."""
+    """The weight of a record. Raises DataError if it is not a number from 0 up."""
     value = record.get(column)
     try:
         weight = math.nan if isinstance(value, bool) or value is None else float(value)
@@ -31,7 +31,7 @@ def weight_of(record: Record, column: str) -> float:
 
 @final
 class WeightWriter:
-    """Stores the weights of a corpus. Records without the column are fine as long as none has it: those to validate on need no weights.
+    """Stores the weights of a corpus. Records may lack the column if none has it: validation records need no weights.
 
     `present` says whether records have weights; None until the first one has been seen.
     """
@@ -42,7 +42,7 @@ class WeightWriter:
         self._count, self._sum, self._zeros, self._least, self._most = 0, 0.0, 0, math.inf, -math.inf
 
     def of(self, record: Record) -> float:
-        """The weight of a record. Raises DataError where it is no weight, and where it is missing but others have one."""
+        """The weight of a record. Raises DataError if it is invalid, or missing while others have one."""
         present = self.column in record
         self.present = present if self.present is None else self.present
         if present != self.present:
@@ -64,7 +64,7 @@ class WeightWriter:
         finish(self._file)
 
     def facts(self) -> dict[str, Any] | None:
-        """What the weights are like; None where no record has one. Raises DataError when no record counts."""
+        """Statistics of the weights; None if no record has one. Raises DataError when all weights are 0."""
         if not self.present:
             return None
         if self._most == 0:
@@ -74,6 +74,6 @@ class WeightWriter:
 
 
 def weights_said(facts: dict[str, Any]) -> str:
-    """What stored weights are like, as a remark."""
+    """A remark on stored weights."""
     zeros = f"; {facts['zeros']:,} are 0 and teach nothing" if facts["zeros"] else ""
     return f"weights in `{facts['column']}` from {facts['least']:.4g} to {facts['most']:.4g}, mean {facts['mean']:.4g}{zeros}"

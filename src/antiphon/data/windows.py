@@ -1,4 +1,4 @@
-"""Windows over series in memory-mapped files: context in, horizon out. A window is a slice made on the fly, never a copy on disk.
+"""Windows over series in memory-mapped files: context in, horizon out. A window is sliced on demand, never copied to disk.
 
     values.bin       float64 (steps of all series, C): targets as they were, NaN where missing
     covariates.bin   float32 (steps, P + K): past and known channels, ready for the model
@@ -32,7 +32,7 @@ Weighting = Literal["windows", "series"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Which windows a series has. An origin is the number of steps before the first one that is forecast.
+    """Which windows a series has. An origin is the number of steps before the first forecast one.
 
     context    the most steps that a model reads
     shortest   the fewest
@@ -48,7 +48,7 @@ class Plan:
     last: int | None = None
 
     def count(self, lengths: np.ndarray) -> np.ndarray:
-        """How many windows series of these lengths have."""
+        """The number of windows in series of these lengths."""
         counts: np.ndarray = (lengths - self.horizon - self.shortest) // self.stride + 1
         return counts.clip(0, self.last)
 
@@ -122,27 +122,27 @@ class WindowCorpus:
         return int(self._ends[-1])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and worker processes map the files again instead of carrying them."""
+        """How the corpus is pickled: copies and worker processes map the files again instead of copying them."""
         return (_open, (self.folder, self.plan, self._window, self._item, self.weighting))
 
     @property
     def keeps_records(self) -> bool:
-        """Whether `record` works: always."""
+        """Whether `record` works: always true."""
         return True
 
     @property
     def has_targets(self) -> bool:
-        """Whether examples have targets: always."""
+        """Whether examples have targets: always true."""
         return True
 
     @property
     def numbers(self) -> np.ndarray:
-        """The record number of each window: the number of the window."""
+        """The record number of each window, which is the number of the window."""
         return np.arange(len(self), dtype=np.int64)
 
     @property
     def tally(self) -> dict[str, Any]:
-        """Series read and kept, those too short for a window, and the first of them."""
+        """The series read and kept, those too short for a window, and the first of them."""
         short = np.flatnonzero(self._counts == 0)
         dropped = {"series too short for one window": len(short)} if len(short) else {}
         first = {"series too short for one window": [self.name(int(index)) for index in short[:20]]} if len(short) else {}
@@ -158,7 +158,7 @@ class WindowCorpus:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was mended while reading, one sentence each."""
+        """The repairs made while reading, one sentence each."""
         return tuple(self.manifest.get("mended", ()))
 
     @property
@@ -179,12 +179,12 @@ class WindowCorpus:
 
     @property
     def draws(self) -> int:
-        """How many windows an epoch shows."""
+        """The number of windows in an epoch."""
         return len(self)
 
     def draw(self, positions: np.ndarray, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The window that each position of an epoch shows: itself, or, with series weighing equally, any of the next series' windows; and
-        a number that tells showings of the same window apart."""
+        """The window at each position of an epoch: the position itself, or, when series are weighted equally, any window of the next
+        series; and a number that distinguishes showings of the same window."""
         if self.weighting == "windows":
             return positions, np.zeros_like(positions)
         owners = self._used[positions % len(self._used)]
@@ -193,17 +193,17 @@ class WindowCorpus:
         return drawn, positions // len(self._used)
 
     def example(self, index: int, seed: int | None = None) -> Example:
-        """A window. There is nothing to draw: `seed` has no effect."""
+        """A window. Nothing is sampled: `seed` has no effect."""
         owner, origin = self._locate(index)
         return self._window(self.series(owner), self.covariates(owner), origin, index)
 
     def record(self, index: int) -> Record:
-        """The window as a record that can be predicted and scored by itself."""
+        """The window as a record that can be predicted and scored separately."""
         owner, origin = self._locate(index)
         return self._item(self.series(owner), self.covariates(owner), origin)
 
     def records(self) -> "WindowRecords":
-        """The windows as records, to be looked at."""
+        """The windows as records, for display."""
         return WindowRecords(self)
 
     @property
@@ -222,7 +222,7 @@ class WindowCorpus:
         return str(self._description(owner)["unique_id"])
 
     def series(self, owner: int) -> Series:
-        """A series as it was stored; its covariates come ready for the model beside it."""
+        """A series as stored, with its covariates in the form that models read."""
         values = self._values.array(owner)
         facts = self._description(owner)
         nothing = np.empty((len(values), 0))
@@ -242,7 +242,7 @@ class WindowCorpus:
         return {}
 
     def covariates(self, owner: int) -> np.ndarray:
-        """Past, known and calendar channels of a series, as the model reads them: float32 (T, P + K)."""
+        """Past, known and calendar channels of a series, in the form that models read: float32 (T, P + K)."""
         if not self._covariates.channels:
             return np.empty((int(self._lengths[owner]), 0), dtype=np.float32)
         return self._covariates.array(owner)
@@ -256,7 +256,7 @@ class WindowCorpus:
 
 @final
 class WindowRecords(Records):
-    """Each window of a corpus as a record; its number is that of the window."""
+    """The windows of a corpus as records; a record's number is that of its window."""
 
     def __init__(self, corpus: WindowCorpus):
         self.corpus = corpus
@@ -270,7 +270,7 @@ class WindowRecords(Records):
         return f"series {record['unique_id']}, after step {record['origin']}"
 
     def signature(self) -> str:
-        """That of the stored series and of the plan."""
+        """Depends on the stored series and on the plan."""
         return f"{self.corpus.manifest['identity']}:{self.corpus.plan}"
 
 
@@ -279,7 +279,7 @@ def _open(folder: Path, plan: Plan, window: Window, item: Item, weighting: Weigh
 
 
 def check_windows(corpus: WindowCorpus, held_out: int = 0) -> None:
-    """Raise DataError when no series is long enough for one window; so many of the last steps of each are held out."""
+    """Raise DataError when no series is long enough for one window; `held_out` of the last steps of each are held out."""
     if len(corpus) == 0:
         plan, longest = corpus.plan, int(corpus._lengths.max(initial=0))
         without = f" ({longest} without the {held_out} that are held out)" if held_out else ""

@@ -1,4 +1,4 @@
-"""Processes that prepare batches beside the trainer: worth it where encoding takes longer than training, as sampled subwords do.
+"""Worker processes that prepare batches beside the trainer: useful when encoding takes longer than training, as with sampled subwords.
 
 Each worker walks through the epoch by itself and prepares every n-th batch; the trainer takes them in turns. Since a batch is a pure
 function of (seed, epoch, number), nothing else travels to a worker but where to begin, and any process may go on where one has ended.
@@ -26,12 +26,12 @@ _HERE, _BATCH, _END, _FAILED = "here", "batch", "end", "failed"
 
 
 class WorkerError(Exception):
-    """A worker cannot go on; the message says what became of it."""
+    """A worker cannot go on; the message says why."""
 
 
 @final
 class Workers:
-    """Running worker processes. They end with `close`, when this object is gone, and when the process that started them is.
+    """Running worker processes. They end with `close`, when this object is deleted, and when the process that started them ends.
 
     Raises WorkerError when none can be started, or a part of the preparation cannot be sent to another process.
     """
@@ -57,11 +57,11 @@ class Workers:
 
     @property
     def closed(self) -> bool:
-        """Whether the workers were told to end."""
+        """Whether the workers have been told to end."""
         return self._closed.is_set()
 
     def ready(self, seconds: float = 0.0) -> bool:
-        """Whether batches can be had of the workers: all have started, and nobody else takes batches of theirs.
+        """Whether the workers can provide batches: all have started, and nothing else takes their batches.
 
         Raises WorkerError when one has ended.
         """
@@ -96,7 +96,7 @@ class Workers:
         self._processes.append(process)
 
     def _receive(self, worker: int) -> Sequence[Any]:
-        """The next message of a worker: (its kind, what it says)."""
+        """The next message of a worker: (its kind, its content)."""
         connection = self._connections[worker]
         try:
             while not connection.poll(_POLL_SECONDS):
@@ -156,7 +156,8 @@ def _padded(arrays: Any) -> Padded | None:
 
 
 def serve(handle: int) -> None:
-    """What a worker does: prepare batches of the epochs that it is told, until the pipe at the file descriptor `handle` is closed."""
+    """The main function of a worker: prepare batches of the epochs that it is told, until the pipe at file descriptor `handle` is
+    closed."""
     torch.set_num_threads(1)
     with Connection(handle) as connection, contextlib.suppress(EOFError, ConnectionError):
         try:

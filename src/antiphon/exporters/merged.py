@@ -52,4 +52,4 @@ def _write_features(task: Task, folder: Path) -> None:
     task.save(folder / checkpoint.FEATURES)
 
 
-plugin = ExportPlugin(name="merged", summary="A run of Antiphon in which adapters are one with the weights under them.", export=export)
+plugin = ExportPlugin(name="merged", summary="A run of Antiphon in which adapters are merged into the base weights.", export=export)

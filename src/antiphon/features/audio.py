@@ -1,4 +1,4 @@
-"""A waveform as frames of features for a model: log-mel, or what another program made of it; then a normalization.
+"""Audio features: turns a waveform into frames, log-mel features or precomputed ones, and normalizes them.
 
 `utterance` makes each channel of each recording mean 0 and deviation 1, which takes off what microphone and room add; `global` does so by
 the mean and deviation of all training frames, fitted once and saved as JSON; `none` leaves the features as they are, as Whisper wants them.
@@ -33,20 +33,21 @@ _SMALLEST_DEVIATION = 1e-3  # a channel that never changes (digital silence) sta
 
 @config
 class AudioFeaturesConfig:
-    """How a waveform becomes frames, one every 10 ms; or that frames are there already."""
+    """How a waveform is turned into frames, one every 10 ms; or that features are precomputed."""
 
     kind: Literal["whisper", "filter_banks", "precomputed"] = "filter_banks"
     """`filter_banks` is Kaldi's log filter banks; `whisper` is Whisper's log-mel, equal to its own feature extractor (16,000 Hz only).
     `precomputed` are matrices (frames, bins) that another program made: `feats.scp` of Kaldi, or `.npy` files that are named in `audio`."""
     bins: Annotated[int, Field(ge=1, le=8192)] = 80
-    """Channels of a frame, 512 at most that are made here; Whisper has 80, its large-v3 128."""
+    """Channels of a frame, at most 512 when computed by Antiphon; Whisper has 80, its large-v3 128."""
     padded_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Fill every recording with silence up to this length, as published Whisper models need it (30); null keeps its own length."""
+    """Pad every recording with silence to this length, as published Whisper models need it (30); null keeps its own length."""
     frame_shift: Annotated[float, Field(gt=0, le=10)] | None = None
-    """Seconds from one precomputed frame to the next, such as 0.01, for all times in outputs; goes with `kind: precomputed`."""
+    """Seconds from one precomputed frame to the next, such as 0.01, from which all times in outputs are computed; only with `kind:
+    precomputed`."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
+        """Refuse settings that contradict each other or have no effect."""
         if self.kind == "precomputed":
             if self.frame_shift is None:
                 raise ValueError("`frame_shift` must say how many seconds there are from one precomputed frame to the next, such as 0.01.")
@@ -72,7 +73,7 @@ class AudioFeature(Feature):
 
     @property
     def spec(self) -> ValueSpec:
-        """Channels of a frame, how many frames all recordings are filled up to, and what the values are."""
+        """The channels of a frame, the number of frames that all recordings are padded to, and what the values are."""
         settings, length = self.settings, None
         if settings.padded_seconds is not None:
             length = round(settings.padded_seconds * self.sample_rate) // self.framing.shift
@@ -81,27 +82,27 @@ class AudioFeature(Feature):
 
     @property
     def shortest(self) -> int:
-        """Samples that a waveform must have at least: one frame."""
+        """The minimum length of a waveform in samples: one frame."""
         return self.framing.frame
 
     @property
     def precomputed(self) -> bool:
-        """Whether frames are there already, and nothing is heard."""
+        """Whether features are precomputed, so that no audio is read."""
         return self.settings.kind == "precomputed"
 
     @property
     def shift(self) -> float:
-        """Seconds from one frame to the next: as set, or 10 ms, as near as a whole number of samples comes."""
+        """The frame shift in seconds: as set, or 10 ms rounded to a whole number of samples."""
         return self.settings.frame_shift or self.framing.shift / self.sample_rate
 
     @property
     def needs_fit(self) -> bool:
-        """Whether `fit` reads the waveforms."""
+        """Whether `fit` needs the waveforms."""
         return self.normalization == "global"
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever a waveform would give other frames."""
+        """A hash that changes whenever a waveform would give other frames."""
         settings = self.settings
         facts: list[Any] = [settings.kind, settings.bins, settings.padded_seconds, self.normalization, self.sample_rate, self._fitted()]
         if self.framing != rounded_framing(self.sample_rate):  # which older runs have, and do not mention
@@ -111,7 +112,7 @@ class AudioFeature(Feature):
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def fit(self, values: Iterable[Sounding]) -> None:
-        """Learn mean and deviation of each channel, where the normalization is `global`; otherwise nothing is read."""
+        """Learn mean and deviation of each channel for `global` normalization; otherwise nothing is read."""
         if not self.needs_fit:
             return
         count, total, squares = 0, np.zeros(self.settings.bins), np.zeros(self.settings.bins)
@@ -124,7 +125,8 @@ class AudioFeature(Feature):
         self.deviation = np.sqrt(np.maximum(squares / count - np.square(self.mean), 0.0))
 
     def extract(self, value: Sounding) -> Float[np.ndarray, "S C"]:
-        """Frames before normalization. Raises DataError when a waveform is shorter than a frame, or a matrix has other channels."""
+        """Frames before normalization. Raises DataError when a waveform is shorter than a frame, or a matrix has another number of
+        channels."""
         if self.precomputed:
             return self._of_width(value)
         samples = self._padded(value)
@@ -136,7 +138,7 @@ class AudioFeature(Feature):
         return kaldi_filter_banks(samples, self.settings.bins, self.sample_rate, self.framing)
 
     def encode(self, value: Sounding, *, seed: int | None = None) -> Float[np.ndarray, "S C"]:
-        """A waveform, or a matrix, as frames that a model reads, float32. Raises DataError like `extract`."""
+        """The model's input for a waveform or a matrix, as frames in float32. Raises DataError like `extract`."""
         frames = self.extract(value)
         if self.normalization in ("none", "cmvn"):
             return frames

@@ -1,4 +1,4 @@
-"""Sounds and their features varied at random, so that a model sees each utterance differently every time; only while it learns.
+"""Augments audio and its features randomly, so that a model sees each utterance differently every time; only in training.
 
 SpecAugment (Park et al. 2019) hides bands of channels and spans of frames; its time warping is left out, as its authors found that it adds
 least. Speed perturbation (Ko et al. 2015) resamples, which changes tempo and pitch together; gain and noise change the waveform.
@@ -28,9 +28,9 @@ class NoiseConfig:
     kind: Literal["white", "folder"] = "white"
     """White noise, or cuts of the audio files in a folder."""
     folder: Path | None = None
-    """The folder of noise, for `kind: folder`; a relative one starts from where training is started."""
+    """The folder of noise, for `kind: folder`; a relative path starts from the folder in which training is started."""
     signal_to_noise: tuple[float, float] = (5.0, 20.0)
-    """The range in decibels from which the ratio of signal to noise is drawn; less is noisier."""
+    """The range in decibels from which the signal-to-noise ratio is drawn; lower is noisier."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of utterances that get noise."""
 
@@ -43,21 +43,21 @@ class NoiseConfig:
 
 @config
 class AugmentationConfig:
-    """How utterances vary while a model learns. Only the masks work on cached features; for the rest, features are computed again each
-    time."""
+    """How utterances are augmented in training. Only the masks work on cached features; for everything else, features are computed again
+    each time."""
 
     frequency_masks: Annotated[int, Field(ge=0)] = 2
-    """How many bands of channels are hidden."""
+    """The number of frequency bands that are masked."""
     frequency_width: Annotated[int, Field(ge=1)] = 27
-    """The widest band, in channels; the width is drawn from 0 on."""
+    """The widest band, in channels; widths are drawn from 0 on."""
     time_masks: Annotated[int, Field(ge=0)] = 2
-    """How many spans of frames are hidden."""
+    """The number of time spans that are masked."""
     time_width: Annotated[int, Field(ge=1)] = 100
-    """The longest span, in frames of 10 ms; the length is drawn from 0 on."""
+    """The longest span, in frames of 10 ms; lengths are drawn from 0 on."""
     time_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """No span is longer than this share of the utterance, so that not too much of a short one is hidden."""
+    """No span is longer than this share of the utterance, so that not too much of a short one is masked."""
     speeds: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = ()
-    """Factors of speed to draw from, such as [0.9, 1.0, 1.1]; none leaves the speed."""
+    """Speed factors to draw from, such as [0.9, 1.0, 1.1]; none keeps the speed."""
     volume: tuple[float, float] | None = None
     """The range in decibels from which a gain is drawn, such as [-6, 6]."""
     noise: NoiseConfig | None = None
@@ -69,7 +69,7 @@ class AugmentationConfig:
 
     @property
     def masks(self) -> bool:
-        """Whether features are masked."""
+        """Whether features are masked (SpecAugment)."""
         return self.frequency_masks + self.time_masks > 0
 
     @property
@@ -81,7 +81,7 @@ class AugmentationConfig:
 def spec_augment(
     frames: Float[np.ndarray, "S C"], settings: AugmentationConfig, generator: np.random.Generator
 ) -> Float[np.ndarray, "S C"]:
-    """A copy with some channels and some frames hidden behind the mean of all values."""
+    """A copy in which some channels and some frames are replaced by the mean of all values."""
     masked = frames.astype(np.float32)  # a copy, also of float16 and of a view of a file
     steps, channels = masked.shape
     mean = masked.mean()
@@ -96,7 +96,7 @@ def spec_augment(
 
 
 def _span(size: int, widest: int, generator: np.random.Generator) -> tuple[int, int]:
-    """Width from 0 to `widest`, then a place where it fits."""
+    """A random width from 0 to `widest`, then a random place where it fits."""
     width = int(generator.integers(0, widest + 1))
     start = int(generator.integers(0, size - width + 1))
     return start, start + width
@@ -109,7 +109,7 @@ def vary_waveform(
     generator: np.random.Generator,
     noise: Noise | None = None,
 ) -> Float[np.ndarray, " M"]:
-    """Another speed, noise, another volume, as the settings say; `noise` makes the noise, white where it is None."""
+    """Change speed, noise and volume, as the settings say; `noise` generates the noise, white if it is None."""
     if settings.speeds:
         waveform = change_speed(waveform, sample_rate, float(generator.choice(settings.speeds)))
     if settings.noise is not None and generator.random() < settings.noise.share:
@@ -132,7 +132,7 @@ def change_speed(waveform: Float[np.ndarray, " N"], sample_rate: int, speed: flo
 
 
 def add_noise(waveform: Float[np.ndarray, " N"], noise: Float[np.ndarray, " N"], signal_to_noise: float) -> Float[np.ndarray, " N"]:
-    """The sum at a ratio of powers in decibels. Silence stays silence, and silent noise adds nothing."""
+    """Add noise at a signal-to-noise ratio in decibels. Silence stays silence, and silent noise adds nothing."""
     signal_power, noise_power = (float(np.mean(np.square(part, dtype=np.float64))) for part in (waveform, noise))
     if signal_power == 0.0 or noise_power == 0.0:
         return waveform

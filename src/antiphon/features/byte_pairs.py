@@ -57,7 +57,8 @@ _CLASSES = _Classes()
 
 @final
 class BytePairVocabulary(Vocabulary):
-    """Symbols are ours, not the file's: the four special pieces come first, and what the file calls so is renumbered.
+    """A byte-level BPE vocabulary. Symbols have our own numbers, not the file's: the four special pieces come first, and the file's special
+    tokens are mapped to them.
 
     `numbers` (size,) has the file's number of each symbol, -1 where it has none. Symbols of the file that are no text (languages, tasks)
     decode to nothing.
@@ -95,7 +96,7 @@ class BytePairVocabulary(Vocabulary):
         return self._specials[piece]
 
     def encode(self, text: str) -> np.ndarray:
-        """The symbols of a text, (T,) int64; with the space in front of it where the file asks for one."""
+        """The symbols of a text, (T,) int64; with a leading space if the file asks for one."""
         if self._adds_space and text and not text[0].isspace():
             text = " " + text
         classes = text.translate(_CLASSES)
@@ -108,16 +109,16 @@ class BytePairVocabulary(Vocabulary):
         return text.removeprefix(" ") if self._adds_space else text
 
     def save(self, folder: Path) -> None:
-        """Write `tokenizer.json`, which the package tokenizers reads, too."""
+        """Write `tokenizer.json`, which the package tokenizers can read, too."""
         (folder / FILE).write_text(json_text(self._content) + "\n", encoding="utf-8")
 
     @staticmethod
     def open(path: Path) -> "BytePairVocabulary":
-        """Read a `tokenizer.json`, whoever made it. Raises CheckpointError when it cannot be read or is of another kind."""
+        """Read a `tokenizer.json`, from any source. Raises CheckpointError when it cannot be read or is of another kind."""
         return BytePairVocabulary(read_tokenizer(path), f"`{path}`")
 
     def _merged(self, part: str) -> tuple[int, ...]:
-        """The symbols of one part: its bytes, merged."""
+        """The symbols of one part: its bytes, merged by the rules."""
         letters = _byte_letters()
         pieces = [letters[byte] for byte in part.encode()]
         while len(pieces) > 1:
@@ -135,7 +136,7 @@ class BytePairVocabulary(Vocabulary):
 
 
 def read_tokenizer(path: Path) -> dict[str, Any]:
-    """The content of a `tokenizer.json`. Raises CheckpointError when it is no JSON object."""
+    """The content of a `tokenizer.json`. Raises CheckpointError when it is not a JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -143,12 +144,12 @@ def read_tokenizer(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointError(f"`{path}` must be JSON, but is not: {error}.") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"`{path}` must be a JSON object, but is none.")
+        raise CheckpointError(f"`{path}` must be a JSON object, but is not.")
     return content
 
 
 def _kept(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What matters of a file, checked. Raises CheckpointError for tokenizers that work in another way."""
+    """The relevant content of a file, checked. Raises CheckpointError for tokenizers that work differently."""
     model, before = content.get("model"), content.get("pre_tokenizer")
     if not isinstance(model, dict) or model.get("type") != "BPE" or not isinstance(before, dict) or before.get("type") != "ByteLevel":
         raise CheckpointError(f"{name} must be a byte-level BPE (model `BPE`, pre-tokenizer `ByteLevel`), but is another tokenizer.")
@@ -200,7 +201,7 @@ def _by_number(numbered: Mapping[str, int], name: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _byte_letters() -> tuple[str, ...]:
-    """The letter that stands for each byte: itself where it can be seen, else one from U+0100 on (Radford et al. 2019)."""
+    """The character that stands for each byte: itself if it is visible, else one from U+0100 on (Radford et al. 2019)."""
     seen = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = iter(range(0x100, 0x200))
     return tuple(chr(byte) if byte in seen else chr(next(hidden)) for byte in range(256))

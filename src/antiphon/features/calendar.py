@@ -1,4 +1,4 @@
-"""Features of the calendar, known for every future time: month, weekday, hour, ... each as a sine and a cosine.
+"""Calendar features, known for every future time: month, weekday, hour, ... each as a sine and a cosine.
 
 A cycle as (sin, cos) has no jump where it begins anew: December lies beside January. One harmonic each; a model combines them.
 """
@@ -15,7 +15,7 @@ _DAY = 86_400_000_000
 
 
 def calendar_width(cycles: Sequence[Cycle]) -> int:
-    """How many channels the features of `cycles` have."""
+    """The number of channels for `cycles`."""
     return 2 * len(cycles)
 
 
@@ -29,7 +29,7 @@ def calendar_features(times: np.ndarray, cycles: Sequence[Cycle]) -> np.ndarray:
 
 
 def _phase(times: np.ndarray, cycle: Cycle) -> np.ndarray:
-    """How much of the cycle has passed, from 0 up to 1, in whole steps of its name."""
+    """The share of the cycle that has passed, from 0 to below 1, in whole steps of its unit."""
     stamps = times.astype("M8[us]")
     days = stamps.astype("M8[D]")
     months, years = days.astype("M8[M]"), days.astype("M8[Y]")

@@ -1,4 +1,4 @@
-"""Noise for learning from plain text: parts of a text are hidden behind masks, and a model learns to restore them.
+"""Noise for denoising pretraining: parts of a text are masked, and a model learns to restore them.
 
     spans       span corruption of T5 (Raffel et al. 2020): each hidden span has a mask of its own; the target names each mask and says
                 what is behind it
@@ -40,7 +40,7 @@ _WIDE_STOPS = ("\u3002", "\uff01", "\uff1f")  # no space follows these
 
 @final
 class Pieces:
-    """Where words and sentences begin in a row of symbols, by the pieces that the symbols stand for.
+    """Finds where words and sentences begin in a row of symbols, by their pieces.
 
     A word begins with a space (or the mark that subwords have for it); with `every`, each piece is a word.
     """
@@ -52,35 +52,35 @@ class Pieces:
         self._stops_wide = np.array([piece.endswith(_WIDE_STOPS) for piece in shown])
 
     def words(self, symbols: Symbols) -> Bounds:
-        """Where words begin, and the length behind: (words + 1,)."""
+        """The beginnings of words, followed by the length: (words + 1,)."""
         return _bounds(self._begins_word[symbols])
 
     def sentences(self, symbols: Symbols) -> Bounds:
-        """Where sentences begin, and the length behind: (sentences + 1,)."""
+        """The beginnings of sentences, followed by the length: (sentences + 1,)."""
         begins = np.zeros(len(symbols), dtype=bool)
         begins[1:] = self._stops_wide[symbols[:-1]] | (self._stops[symbols[:-1]] & self._begins_word[symbols[1:]])
         return _bounds(begins)
 
 
 class Corruption(ABC):
-    """Symbols of a text (T,), without start and end -> what is read and what is to be said, as a function of the seed."""
+    """Turns the symbols of a text (T,), without start and end, into a source and a target, as a function of the seed."""
 
     @abstractmethod
     def corrupt(self, symbols: Symbols, seed: int) -> tuple[Symbols, Symbols]:
-        """(source, target) of a text, without start and end; nothing of the empty text."""
+        """(source, target) for a text, without start and end; both empty for an empty text."""
 
     @abstractmethod
     def restore(self, source: Symbols, target: Symbols) -> Symbols:
-        """The text of a source and its target. A target that says nothing of a mask leaves the mask where it stands."""
+        """The text restored from a source and its target. A mask for which the target has no content is kept."""
 
     @abstractmethod
     def fillings(self, target: Symbols) -> Mapping[int, Symbols]:
-        """What a target says that each mask hides; nothing where masks are not told apart."""
+        """The content that a target gives for each mask; empty if masks cannot be told apart."""
 
 
 @final
 class SpanCorruption(Corruption):
-    """T5: `masks` are the symbols of the masks, in the order of their use; a text has at most so many spans.
+    """The noise of T5: `masks` are the mask symbols, in order of use, whose number limits the spans per text.
 
     density       the share of symbols that is hidden
     mean_length   how long a span is on average
@@ -94,7 +94,7 @@ class SpanCorruption(Corruption):
         self._is_mask[masks] = True
 
     def corrupt(self, symbols: Symbols, seed: int) -> tuple[Symbols, Symbols]:
-        """(source, target): the text with masks for its spans; each mask and its span."""
+        """(source, target): the text with masks in place of its spans; each mask followed by its span."""
         if len(symbols) == 0:
             return symbols, symbols
         text, bounds, random = symbols.tolist(), _units(symbols, self._pieces), Random(seed)
@@ -114,7 +114,7 @@ class SpanCorruption(Corruption):
         return np.array(source + text[done:], dtype=np.int64), np.array(target, dtype=np.int64)
 
     def restore(self, source: Symbols, target: Symbols) -> Symbols:
-        """The source with each mask replaced by what the target says behind it."""
+        """The source with each mask replaced by what follows it in the target."""
         spans = self.fillings(target)
         places = np.flatnonzero(self._is_mask[source])
         parts, done = [], 0
@@ -124,7 +124,7 @@ class SpanCorruption(Corruption):
         return np.concatenate([*parts, source[done:]]).astype(np.int64)
 
     def fillings(self, target: Symbols) -> dict[int, Symbols]:
-        """Mask -> its span. What comes before the first mask belongs to none; of a mask that comes twice the first counts."""
+        """Mask -> its span. Symbols before the first mask are ignored; of a repeated mask the first one counts."""
         places = [*np.flatnonzero(self._is_mask[target]).tolist(), len(target)]
         spans: dict[int, Symbols] = {}
         for place, end in pairwise(places):
@@ -134,7 +134,7 @@ class SpanCorruption(Corruption):
 
 @final
 class Infilling(Corruption):
-    """BART: `mask` stands for each span, of Poisson(`mean_length`) symbols; a span of none is a mask put between two symbols.
+    """The noise of BART: `mask` replaces each span of Poisson(`mean_length`) symbols; an empty span inserts a mask between two symbols.
 
     density       the share of symbols that is hidden
     sentences     puts the text's sentences into another order before; None leaves them
@@ -147,7 +147,7 @@ class Infilling(Corruption):
         self._sentences, self._pieces = sentences, pieces
 
     def corrupt(self, symbols: Symbols, seed: int) -> tuple[Symbols, Symbols]:
-        """(source, target): the text with masks, its sentences perhaps in another order; the text."""
+        """(source, target): the text with masks, and perhaps with its sentences shuffled; the text."""
         if len(symbols) == 0:
             return symbols, symbols
         random = Random(seed)
@@ -167,7 +167,7 @@ class Infilling(Corruption):
         return np.array(source + text[done:], dtype=np.int64), symbols
 
     def _lengths(self, random: Random, hidden: int) -> tuple[list[int], int]:
-        """Span lengths whose sum is `hidden`, all above 0, and how many spans of length 0 were drawn on the way."""
+        """Span lengths that add up to `hidden`, all above 0, and the number of spans of length 0 that were drawn meanwhile."""
         lengths, left, empty = [], hidden, 0
         while left > 0:
             length = min(bisect(self._cumulative, random.random()), left)
@@ -179,11 +179,11 @@ class Infilling(Corruption):
         return lengths, empty
 
     def restore(self, source: Symbols, target: Symbols) -> Symbols:
-        """The target, which is the whole text."""
+        """The target, which is the whole text already."""
         return target
 
     def fillings(self, target: Symbols) -> dict[int, Symbols]:
-        """Nothing: there is one mask, which does not tell spans apart."""
+        """Empty: there is only one mask, so that spans cannot be told apart."""
         return {}
 
 
@@ -191,29 +191,30 @@ class Infilling(Corruption):
 
 
 def _rounded(number: float) -> int:
-    """To the nearest integer, halves upwards: not to even, which would treat neighbouring lengths differently."""
+    """Round to the nearest integer, halves upwards: rounding to even would treat neighbouring lengths differently."""
     return int(number + 0.5)
 
 
 def _bounds(begins: Bool[np.ndarray, " _"]) -> Bounds:
-    """The places of True, and the length behind; the first place always is one."""
+    """The positions of True, followed by the length; the first position always counts."""
     inner = np.flatnonzero(begins[1:]) + 1
     return np.concatenate([[0], inner, [len(begins)]]).astype(np.int64)
 
 
 def _units(symbols: Symbols, pieces: Pieces | None) -> Sequence[int]:
-    """The bounds of what is hidden as a whole: words, or each symbol."""
+    """The bounds of the units that are masked as a whole: words, or single symbols."""
     return range(len(symbols) + 1) if pieces is None else pieces.words(symbols).tolist()
 
 
 def _parts(random: Random, total: int, count: int) -> list[int]:
-    """`total` as the sum of `count` numbers above 0; all such sums are equally likely."""
+    """`total` as the sum of `count` positive integers; all such sums are equally likely."""
     cuts = sorted(random.sample(range(1, total), count - 1))
     return [end - begin for begin, end in pairwise([0, *cuts, total])]
 
 
 def _placed(random: Random, lengths: Sequence[int], units: int) -> list[tuple[int, int]]:
-    """Begin and end of spans of these lengths among `units`, at least one unit between two; all placements are equally likely."""
+    """Beginnings and ends of spans of these lengths among `units`, with at least one unit between two; all placements are equally
+    likely."""
     count = len(lengths)
     free = units - sum(lengths) - (count - 1)  # units that may stand anywhere: before, behind or in any gap
     cuts = sorted(random.sample(range(free + count), count))
@@ -226,7 +227,7 @@ def _placed(random: Random, lengths: Sequence[int], units: int) -> list[tuple[in
 
 
 def _with_insertions(random: Random, spans: list[tuple[int, int]], units: int, inserted: int) -> list[tuple[int, int]]:
-    """The spans with `inserted` empty ones more, each before a visible unit or at the end."""
+    """The spans with `inserted` empty ones added, each before a visible unit or at the end."""
     if inserted == 0:
         return spans
     hidden = {place for begin, end in spans for place in range(begin, end)}
@@ -235,14 +236,14 @@ def _with_insertions(random: Random, spans: list[tuple[int, int]], units: int, i
 
 
 def _shuffled(random: Random, symbols: Symbols, bounds: Bounds) -> Symbols:
-    """The parts between bounds in another order."""
+    """The parts between bounds, shuffled."""
     parts = np.split(symbols, bounds[1:-1])
     random.shuffle(parts)
     return np.concatenate(parts)
 
 
 def _cumulative_poisson(mean: float) -> list[float]:
-    """P(length <= 0), P(length <= 1), ...: a length is drawn by finding a number from 0 to 1 among them."""
+    """P(length <= 0), P(length <= 1), ...: a length is sampled by searching for a uniform number among them."""
     probability = total = math.exp(-mean)
     cumulative = [total]
     while len(cumulative) < mean or probability > 1e-12:

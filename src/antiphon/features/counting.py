@@ -1,4 +1,4 @@
-"""Learn a vocabulary of words or characters: count, keep the most frequent, and report what was left out."""
+"""Learns a vocabulary of words or characters: counts, keeps the most frequent, and reports what was left out."""
 
 import random
 from collections import Counter
@@ -82,7 +82,7 @@ def _most_frequent(counts: Counter[str], *, size: int | None, occupied: int, min
 
 
 def draw_lines(lines: Iterable[str], count: int) -> tuple[list[str], int]:
-    """At most `count` lines, each equally likely to be drawn, and the number of all lines.
+    """A random sample of at most `count` lines, each equally likely, and the number of all lines.
 
     Reservoir sampling (Vitter 1985, algorithm R) with a fixed seed: the lines are read once and the same ones are drawn every time.
     """

@@ -1,4 +1,4 @@
-"""Covariates as channels: numbers in deviations from their mean in training, categories one-hot.
+"""Encodes covariates as channels: numbers standardized by training data, categories one-hot.
 
 A column of numbers that are only 0 and 1 stays as it is. A static column is of numbers when all its values in training are; others are
 categories, and a category that training did not have is an error, since nothing was learned about it.
@@ -28,7 +28,7 @@ class NumberColumns:
         self.location, self.scale = np.zeros(len(names)), np.ones(len(names))
 
     def observe(self, numbers: np.ndarray) -> None:
-        """Take numbers (T, K) into account; NaN is left out."""
+        """Add numbers (T, K) to the statistics; NaN is left out."""
         if not self.names or not len(numbers):
             return
         if self._shift is None:
@@ -58,13 +58,13 @@ class NumberColumns:
         return {"location": self.location.tolist(), "scale": self.scale.tolist()}
 
     def restore(self, plain: Mapping[str, Any]) -> None:
-        """Take what `to_plain` gave."""
+        """Restore the values of `to_plain`."""
         self.location, self.scale = np.array(plain["location"], dtype=float), np.array(plain["scale"], dtype=float)
 
 
 @final
 class StaticColumns:
-    """One value per series and column -> channels that do not change over time.
+    """Static values, one per series and column, as channels that do not change over time.
 
     categorical   columns that hold categories although they may look like numbers
     """
@@ -77,18 +77,18 @@ class StaticColumns:
 
     @property
     def width(self) -> int:
-        """Channels of all columns."""
+        """The number of channels for all columns."""
         return sum(len(self.categories[name]) if name in self.categories else 1 for name in self.names)
 
     def observe(self, values: Sequence[Any]) -> None:
-        """Take the values of one series into account."""
+        """Add the values of one series to the statistics."""
         for name, seen, value in zip(self.names, self._seen, values, strict=True):
             if value is None or value == "":
                 raise DataError(f"the static column `{name}` must have a value, but is missing.")
             seen[value] = None
 
     def finish(self) -> None:
-        """Decide which columns are of numbers, and fix their scales and the categories of the others."""
+        """Decide which columns are numeric; fix their scales, and the categories of the others."""
         numeric = []
         for name, seen in zip(self.names, self._seen, strict=True):
             if name not in self.categorical and all(_as_number(value) is not None for value in seen):
@@ -134,7 +134,7 @@ class StaticColumns:
         return {"categories": self.categories, "numbers": list(self.numbers.names), **self.numbers.to_plain()}
 
     def restore(self, plain: Mapping[str, Any]) -> None:
-        """Take what `to_plain` gave."""
+        """Restore the values of `to_plain`."""
         self.categories = {name: tuple(values) for name, values in plain["categories"].items()}
         self.numbers = NumberColumns(plain["numbers"])
         self.numbers.restore(plain)

@@ -1,4 +1,4 @@
-"""The values of a source factor as numbers: a part of speech, a lemma, whether a word was capitalized.
+"""Encodes the values of a source factor as numbers: a part of speech, a lemma, whether a word was capitalized.
 
 Two numbers stand for what has no value: `NONE` for symbols that belong to no word (the end, a tag), and `UNKNOWN` for values that training
 has not seen.
@@ -21,7 +21,7 @@ _FIRST = 2
 
 @final
 class FactorVocabulary:
-    """Values <-> numbers, the most frequent first."""
+    """Values <-> numbers, most frequent first."""
 
     def __init__(self, values: Sequence[str]):
         self.values = tuple(values)
@@ -29,7 +29,7 @@ class FactorVocabulary:
 
     @staticmethod
     def learn(texts: Iterable[Sequence[str]], name: str, minimum: int) -> "FactorVocabulary":
-        """The values that occur at least `minimum` times; ties are in the order of code points. Raises DataError when there is none."""
+        """Learn the values that occur at least `minimum` times; ties are in code point order. Raises DataError when there are none."""
         counts = Counter(value for values in texts for value in values)
         found = sorted((value for value, count in counts.items() if count >= minimum), key=lambda value: (-counts[value], value))
         if not found:
@@ -38,12 +38,12 @@ class FactorVocabulary:
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """The number of codes: that of the values, and those for none and unknown."""
         return _FIRST + len(self.values)
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the values."""
+        """A hash that changes with the values."""
         return hashlib.sha256(json.dumps(self.values).encode()).hexdigest()[:16]
 
     def encode(self, values: Sequence[str]) -> Int[np.ndarray, " N"]:

@@ -1,4 +1,4 @@
-"""Log-mel features of sound: Whisper's, and Kaldi's filter banks. A waveform (N,) in, frames (S, bins) out, one every 10 ms.
+"""Log-mel features of audio: Whisper's, and Kaldi's filter banks. From a waveform (N,) to frames (S, bins), one every 10 ms.
 
 whisper        Hann windows of 25 ms, centred; Slaney's mel scale; log10, at most 8 below the loudest, brought to about -1 to 1
                (Radford et al. 2023). Equal to transformers' `WhisperFeatureExtractor`, without its padding to 30 seconds.
@@ -29,7 +29,7 @@ _FLOOR = 1.1920928955078125e-07  # the spacing of float32 at 1, as in Kaldi
 
 
 def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.ndarray, "S C"]:
-    """Whisper's log-mel features of a sound at 16,000 Hz with at least 400 samples; S = N // 160."""
+    """Whisper's log-mel features for audio at 16,000 Hz with at least 400 samples; S = N // 160."""
     power = (
         torch.stft(
             torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)),
@@ -47,26 +47,26 @@ def whisper_log_mel(waveform: Float[np.ndarray, " N"], bins: int) -> Float[np.nd
 
 
 class Framing(NamedTuple):
-    """How many samples a frame has, and how many there are from one to the next."""
+    """The length of a frame, and the shift from one to the next, in samples."""
 
     frame: int
     shift: int
 
 
 def kaldi_framing(sample_rate: int) -> Framing:
-    """What Kaldi makes of 25 and 10 ms: it cuts, in double precision, so 11,025 Hz have frames of 275 samples, not of 276."""
+    """The framing of Kaldi for 25 and 10 ms: it truncates, in double precision, so that frames at 11,025 Hz have 275 samples, not 276."""
     return Framing(*(int(sample_rate * 0.001 * milliseconds) for milliseconds in (FRAME_MILLISECONDS, SHIFT_MILLISECONDS)))
 
 
 def rounded_framing(sample_rate: int) -> Framing:
-    """What features were made with before they were cut as Kaldi cuts; the same at all usual rates but 11,025 Hz."""
+    """The framing by rounding, used in earlier versions instead of Kaldi's; the same at all usual rates except 11,025 Hz."""
     return Framing(*(round(sample_rate * 0.001 * milliseconds) for milliseconds in (FRAME_MILLISECONDS, SHIFT_MILLISECONDS)))
 
 
 def kaldi_filter_banks(
     waveform: Float[np.ndarray, " N"], bins: int, sample_rate: int, framing: Framing | None = None
 ) -> Float[np.ndarray, "S C"]:
-    """Kaldi's log filter banks of a sound with at least one frame of samples; S = 1 + (N - frame) // shift."""
+    """Kaldi's log filter banks for audio with at least one frame of samples; S = 1 + (N - frame) // shift."""
     frame, shift = kaldi_framing(sample_rate) if framing is None else framing
     samples = torch.from_numpy(np.ascontiguousarray(waveform, dtype=np.float32)) * _INT16
     frames = samples.unfold(0, frame, shift)
@@ -85,7 +85,7 @@ def _hann() -> Tensor:
 
 @lru_cache(maxsize=8)
 def _povey(frame: int) -> Tensor:
-    """A Hann window to the power of 0.85, which is not 0 at its ends' neighbours for as long."""
+    """Kaldi's default window: a Hann window to the power of 0.85."""
     return torch.hann_window(frame, periodic=False, dtype=torch.float64).pow(0.85).float()
 
 

@@ -36,7 +36,7 @@ Day = Literal["day", "last", "first business", "last business"]
 
 @dataclass(frozen=True)
 class Frequency:
-    """`count` units of time from one step to the next; `zone` is that of the times, None where they have none."""
+    """`count` units of time from one step to the next; `zone` is the time zone, None for times without one."""
 
     unit: str
     count: int = 1
@@ -47,33 +47,34 @@ class Frequency:
 
     @property
     def words(self) -> str:
-        """For people: "15 minutes"."""
+        """A description for people: "15 minutes"."""
         return WORDS[self.unit] if self.count == 1 else f"{self.count} {WORDS[self.unit]}s"
 
     @property
     def calendar(self) -> bool:
-        """Whether the steps are between dates rather than whole numbers."""
+        """Whether the steps are between dates rather than integers."""
         return self.unit != "i"
 
     @property
     def season(self) -> int:
-        """Steps of the natural season: a day of hours, a week of days, a year of months; 1 where there is none."""
+        """The number of steps in the natural season: a day of hours, a week of days, a year of months; 1 if there is none."""
         steps = _SEASONS[self.unit]
         return steps // self.count if steps % self.count == 0 else 1
 
     def at(self, zone: str | None) -> "Frequency":
-        """The same steps of times in a zone."""
+        """The same frequency for times in a zone."""
         return replace(self, zone=zone if self.unit in _BY_DAYS else None)
 
     def positions(self, times: np.ndarray) -> np.ndarray:
-        """Steps from the first of ascending times (T,) to each, int64 (T,). Raises DataError with the place of one that is off."""
+        """The number of steps from the first of ascending times (T,) to each, int64 (T,). Raises DataError with the place of one off the
+        grid."""
         steps, fits = self._positions(nominal_times(times, self.zone))
         if not fits.all():
             raise IrregularTimeError(int(np.argmin(fits)))
         return steps
 
     def grid(self, times: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """The times that lie `steps` behind the first of `times`, which show on which day of the month the series stands."""
+        """The times `steps` steps after the first of `times`, which also show on which day of the month the series lies."""
         return instants_of(self._grid(nominal_times(times, self.zone), steps), self.zone)
 
     def _grid(self, times: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -87,7 +88,7 @@ class Frequency:
         return int(times[0]) + steps * self._size
 
     def following(self, times: np.ndarray, count: int) -> np.ndarray:
-        """The `count` times after the last of regular, ascending times (T,)."""
+        """The next `count` times after the last of regular, ascending times (T,)."""
         last = int(self.positions(times)[-1])
         return self.grid(times, np.arange(last + 1, last + 1 + count))
 
@@ -96,7 +97,7 @@ class Frequency:
         return self.count * FIXED.get(self.unit, 1)
 
     def _positions(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(steps, which of them are whole)."""
+        """(numbers of steps, which of them are whole)."""
         if self.unit in MONTHS:
             months, rest, day = _months(times)
             steps, over = np.divmod(months - months[0], MONTHS[self.unit] * self.count)
@@ -117,7 +118,7 @@ class Frequency:
 
 
 class IrregularTimeError(Exception):
-    """A time that stands between two steps; `index` is its place. Whoever knows the series says it in words."""
+    """A time lies between two steps; `index` is its place. Callers that know the series make it a sentence."""
 
     def __init__(self, index: int):
         super().__init__(index)
@@ -125,7 +126,7 @@ class IrregularTimeError(Exception):
 
 
 def parse_frequency(text: str, setting: str = "task.frequency") -> Frequency:
-    """A frequency from its text, which a setting has. Raises ConfigError when it is none."""
+    """A frequency from the text of a setting. Raises ConfigError when it is invalid."""
     match = re.fullmatch(r"(\d*)([a-z]+)", text.strip().lower())
     if match is None or match[2] not in WORDS or match[1] in ("0", "00"):
         units = ", ".join(f"{unit} ({word})" for unit, word in WORDS.items())
@@ -136,7 +137,7 @@ def parse_frequency(text: str, setting: str = "task.frequency") -> Frequency:
 def infer_frequency(
     series: Sequence[np.ndarray], *, calendar: bool, names: Sequence[str] | None = None, zone: str | None = None
 ) -> Frequency:
-    """The step of some series, each an ascending int64 array of different times in a zone; `names` are for people.
+    """The frequency of some series, each an ascending int64 array of different times in a zone; `names` are for messages.
 
     Raises DataError when no series has two times, or when no step divides the gaps between them.
     """
@@ -166,7 +167,8 @@ def infer_frequency(
 
 
 def _remedy(series: Sequence[np.ndarray], calendar: bool) -> str:
-    """What helps: a frequency that is set needs its days, too, so days that only stand for months are written as months."""
+    """The remedy for irregular times: a set frequency also needs matching days, so days that stand for months are to be written as
+    months."""
     if calendar and all(len(np.unique(times.astype("M8[us]").astype("M8[M]"))) == len(times) for times in series):
         return "If each row stands for a month, write the month instead of a day in it: 2024-03."
     return "Bring the data to one frequency, or set `task.frequency`."
@@ -177,7 +179,7 @@ def _of(name: str) -> str:
 
 
 def _of_months(series: Sequence[np.ndarray], names: Sequence[str]) -> Frequency:
-    """Months, quarters or years: the most common gap must divide the others."""
+    """A frequency of months, quarters or years: the most common gap must divide the others."""
     gaps, counts = np.unique(np.concatenate([np.diff(_months(times)[0]) for times in series]), return_counts=True)
     step = int(gaps[np.argmax(counts)])
     if (gaps % step).any():
@@ -199,7 +201,7 @@ def _of_microseconds(step: int) -> Frequency:
 
 
 def _whole_months(series: Sequence[np.ndarray]) -> bool:
-    """Whether all steps are whole months, none below 28 days."""
+    """Whether all steps are whole months, which have at least 28 days."""
     for times in series:
         if np.diff(times).min() < 28 * DAY:
             return False
@@ -210,7 +212,7 @@ def _whole_months(series: Sequence[np.ndarray]) -> bool:
 
 
 def _business_days(series: Sequence[np.ndarray], gaps: np.ndarray) -> bool:
-    """Whether days follow each other, but never on a weekend, though there was one in between."""
+    """Whether the days are consecutive without weekends, with a weekend between at least two of them."""
     if gaps.min() != DAY or (gaps % DAY).any():
         return False
     days = [times.astype("M8[us]").astype("M8[D]") for times in series]
@@ -218,7 +220,7 @@ def _business_days(series: Sequence[np.ndarray], gaps: np.ndarray) -> bool:
 
 
 def _months(times: np.ndarray) -> tuple[np.ndarray, int, Day]:
-    """(month numbers (T,), microseconds of the latest time within its month, where in the month all stand)."""
+    """(month numbers (T,), microseconds of the latest time within its month, the common position within the month)."""
     stamps = times.astype("M8[us]")
     months = stamps.astype("M8[M]")
     numbers, rest = months.astype(np.int64), int((stamps - months.astype("M8[us]")).astype(np.int64).max())
@@ -230,7 +232,7 @@ def _months(times: np.ndarray) -> tuple[np.ndarray, int, Day]:
 
 
 def _month_times(months: np.ndarray, rest: int, day: Day) -> np.ndarray:
-    """The times within months (T,): on the same day (the last one where a month is shorter), or as `day` says."""
+    """The times within months (T,): on the same day (the last one if a month is shorter), or according to `day`."""
     firsts, nexts = months.astype("M8[M]").astype("M8[D]"), (months + 1).astype("M8[M]").astype("M8[D]")
     days: np.ndarray
     if day == "first business":

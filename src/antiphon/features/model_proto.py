@@ -1,4 +1,4 @@
-"""What a sentencepiece model file says that its processor does not: the algorithm, and which pieces the user defined.
+"""Reads parts of a sentencepiece model file that its processor does not give: the algorithm, and which pieces are user-defined.
 
 The file is one protocol buffer. Reading two facts from it, and giving it another normalization, takes no further package.
 
@@ -43,7 +43,7 @@ def read_facts(model: bytes) -> ModelFacts:
 
 
 def with_rule(model: bytes, normalizer: bytes) -> bytes:
-    """The model with the normalization of another (a `SentencePieceNormalizer` is one, too), and with what it does itself with blanks."""
+    """The model with the normalization of another (a `SentencePieceNormalizer` is one, too), and with its own treatment of blanks."""
     rule = [(number, value) for number, value in _normalizer(normalizer) if number < 3]
     blanks = [(number, value) for number, value in _normalizer(model) if number >= 3]
     others = [(number, value) for number, value in _fields(model) if number != 3]
@@ -55,7 +55,7 @@ def _normalizer(model: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _field(number: int, value: int | bytes) -> bytes:
-    """A field as `_fields` gives it: a varint, or bytes with their length."""
+    """A field in the form of `_fields`, serialized: a varint, or bytes with their length."""
     if isinstance(value, int):
         return _as_varint(number << 3) + _as_varint(value)
     return _as_varint(number << 3 | 2) + _as_varint(len(value)) + value
@@ -92,7 +92,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """An integer in groups of seven bits, the lowest first, and the position behind it."""
+    """A varint, an integer in groups of seven bits, lowest first; and the position after it."""
     value = shift = 0
     while True:
         byte = message[position]

@@ -1,4 +1,4 @@
-"""Unicode normalization: one way to write what looks alike.
+"""Unicode normalization: one spelling for characters that look alike.
 
     nfc        accents are composed, nothing else changes
     nfkc       compatibility forms too: full-width letters, ligatures, superscripts become ordinary ones, which cannot be undone
@@ -19,7 +19,7 @@ Rule = Literal["nmt_nfkc", "nfkc", "nfc", "none"]
 
 
 def normalized(text: str, rule: Rule) -> str:
-    """The text in this form."""
+    """The text in this normalization form."""
     if rule == "none":
         return text
     if rule == "nmt_nfkc":
@@ -30,7 +30,7 @@ def normalized(text: str, rule: Rule) -> str:
 
 @lru_cache(maxsize=1)
 def sentencepiece_rule() -> Any:
-    """The rule `nmt_nfkc` alone: blanks are the model's, which sees the whole text."""
+    """The rule `nmt_nfkc` alone: blanks are left to the model, which sees the whole text."""
     import sentencepiece
 
     return sentencepiece.SentencePieceNormalizer(

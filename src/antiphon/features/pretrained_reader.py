@@ -1,4 +1,4 @@
-"""A text as the pieces of a published tokenizer, and back; never as one of its special symbols (extra `hf`).
+"""Encodes a text with a published tokenizer, and back; text is never taken for a special symbol (extra `hf`).
 
     TokenizerReader       the tokenizer of transformers
     SentencepieceReader   the sentencepiece model that it was made of, where the two read texts differently
@@ -26,7 +26,7 @@ _PROBES = (*map(chr, range(0x7E, 0x20, -1)), "\u00e9\u00df", "\u732b", "\U0001f9
 
 @final
 class TokenizerReader:
-    """The tokenizer of transformers. `target` is whether it reads targets, which have a vocabulary of their own in some families."""
+    """The tokenizer of transformers. `target` is whether it encodes targets, which have a vocabulary of their own in some families."""
 
     def __init__(self, tokenizer: Any, *, target: bool):
         self._tokenizer, self._argument = tokenizer, "text_target" if target else "text"
@@ -56,14 +56,15 @@ class TokenizerReader:
         return str(self._tokenizer.decode(list(symbols), skip_special_tokens=True))
 
     def _spoken(self, symbols: np.ndarray) -> np.ndarray:
-        """What still came out as a special symbol is unknown: characters that no piece has are looked up as one in some families."""
+        """Symbols in which remaining special symbols become the unknown one: in some families, characters without a piece are looked up as
+        special ones."""
         symbols[self._special[symbols]] = self._unknown
         return symbols
 
 
 @final
 class SentencepieceReader:
-    """A sentencepiece model whose pieces have the tokenizer's numbers."""
+    """A sentencepiece model with the numbers of the tokenizer's pieces."""
 
     def __init__(self, vocabulary: SubwordVocabulary, name: str, tokenizer: Any):
         self._vocabulary, self.name = vocabulary, name
@@ -77,7 +78,7 @@ class SentencepieceReader:
 
     @staticmethod
     def of(folder: Path, tokenizer: Any) -> "SentencepieceReader | None":
-        """The model that a folder holds, where it holds one with the tokenizer's pieces, and the tokenizer has no words beside them."""
+        """The model in a folder, if there is one with the tokenizer's pieces, and the tokenizer has no additional words."""
         name = model_in(folder)
         if name is None or _added_words(tokenizer) or not tokenizer.is_fast or tokenizer.unk_token_id is None:
             return None
@@ -107,12 +108,12 @@ Reader = TokenizerReader | SentencepieceReader
 
 
 def model_in(folder: Path) -> str | None:
-    """The name of the sentencepiece model in a published folder."""
+    """The file name of the sentencepiece model in a published folder."""
     return next((name for name in _MODELS if (folder / name).is_file()), None)
 
 
 def differing(one: Reader, other: Reader, special: Sequence[str]) -> list[str]:
-    """Texts that the two read differently, or that come back differently."""
+    """Texts that the two encode differently, or that come back differently."""
     texts = [*_PROBES, *special]
     found = []
     for text, ours, theirs in zip(texts, one.encode_many(texts), other.encode_many(texts), strict=True):
@@ -122,7 +123,7 @@ def differing(one: Reader, other: Reader, special: Sequence[str]) -> list[str]:
 
 
 def lost_to_bytes(reader: Reader, tokenizer: Any) -> list[str]:
-    """Texts that a tokenizer reads as unknown in part though it has pieces for all bytes."""
+    """Texts that a tokenizer encodes with unknown symbols although it has pieces for all bytes."""
     known = tokenizer.get_vocab()
     if any(piece not in known for piece in BYTE_PIECES):
         return []
@@ -130,20 +131,20 @@ def lost_to_bytes(reader: Reader, tokenizer: Any) -> list[str]:
 
 
 def special_symbols(tokenizer: Any) -> dict[str, int]:
-    """The symbols that no text has, by their names."""
+    """The symbols that never come from a text, by name."""
     added = {symbol.content: number for number, symbol in tokenizer.added_tokens_decoder.items() if symbol.special}
     named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     return {name: int(number) for name, number in (added | named).items()}
 
 
 def _added_words(tokenizer: Any) -> bool:
-    """Whether somebody added words to the vocabulary, which are to stay whole."""
+    """Whether words were added to the vocabulary that must not be split."""
     special = special_symbols(tokenizer)
     return any(symbol.content not in special for symbol in tokenizer.added_tokens_decoder.values())
 
 
 def _without_names(tokenizer: Any, special: set[str]) -> Any:
-    """A copy of a tokenizer's unigram model that finds no special symbols in a text; None where splitting them is enough."""
+    """A copy of a tokenizer's unigram model that finds no special symbols in a text; None if splitting them is enough."""
     if not tokenizer.is_fast:
         return None
     backend = tokenizer.backend_tokenizer

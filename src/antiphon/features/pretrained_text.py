@@ -89,26 +89,26 @@ class PretrainedText(TargetFeature):
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the tokenizer and its rules, with the languages, and with the side."""
+        """A hash that changes with the tokenizer and its rules, with the languages, and with the side."""
         return f"{self._vocabulary()}:{self.side}"
 
     @property
     def opening(self) -> tuple[int, ...]:
-        """What every output must begin with: the target language, where there are several."""
+        """The symbols with which every output must begin: the target language, if there are several."""
         return self._known().opening if self.side == "target" else ()
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What transformers must know of a Whisper besides its weights and a search."""
+        """What transformers needs to know about a Whisper besides its weights and a search."""
         return self._known().kept
 
     @property
     def by_sentencepiece(self) -> bool:
-        """Whether the published sentencepiece model reads the texts, since the tokenizer of transformers reads some otherwise."""
+        """Whether the published sentencepiece model is used, since the tokenizer of transformers encodes some texts differently."""
         return self._known().reader == "sentencepiece"
 
     def fit(self, values: Iterable[Any]) -> None:
-        """Open the checkpoint's tokenizer; the texts stay unread.
+        """Open the checkpoint's tokenizer; the texts are not used.
 
         Raises ConfigError when there is no such checkpoint, or it has no such language or no start symbol.
         """
@@ -123,7 +123,7 @@ class PretrainedText(TargetFeature):
         self._reader = self._chosen_reader(folder)
 
     def encode(self, value: Any, *, seed: int | None = None) -> np.ndarray:
-        """A source with all its special symbols; a target without start and end, but with its opening. (T,) int64."""
+        """A source with all its special symbols; a target without start and end, but with its fixed beginning. (T,) int64."""
         return self.encode_many([value])[0]
 
     def encode_many(self, values: Sequence[Any]) -> list[np.ndarray]:
@@ -135,11 +135,11 @@ class PretrainedText(TargetFeature):
         return [np.concatenate([before, symbols, behind]) for symbols in self._reader.encode_many(values)]
 
     def phrase(self, text: str) -> tuple[int, ...]:
-        """A part of a target: its symbols alone."""
+        """A phrase of a target: only its own symbols."""
         return tuple(self._reader.encode_many([text])[0].tolist())
 
     def decode(self, array: np.ndarray) -> str:
-        """The text, without special symbols and without what it had to begin with."""
+        """The text, without special symbols and without the fixed beginning."""
         opening, symbols = self.opening, [int(symbol) for symbol in array]
         symbols = symbols[len(opening) :] if tuple(symbols[: len(opening)]) == opening else symbols
         known = [symbol for symbol in symbols if symbol < len(self._tokenizer)]  # a model may have more embeddings than there are pieces
@@ -147,17 +147,17 @@ class PretrainedText(TargetFeature):
         return text.removeprefix(" ") if self._listens else text  # Whisper writes a space in front
 
     def pieces(self, array: np.ndarray) -> list[str]:
-        """The tokenizer's pieces; an embedding that no piece belongs to shows its number."""
+        """The tokenizer's pieces; embeddings without a piece are shown as their numbers."""
         return [self._piece(int(symbol)) for symbol in array]
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer in its published format, and the facts."""
+        """Write the tokenizer in its published format, and further facts."""
         folder.mkdir(parents=True, exist_ok=True)
         self.publish(folder)
         (folder / _FACTS).write_text(json_text({**asdict(self._known()), "languages": self.languages}) + "\n", encoding="utf-8")
 
     def publish(self, folder: Path) -> None:
-        """Write the tokenizer alone, for transformers."""
+        """Write only the tokenizer, for transformers."""
         self._tokenizer.save_pretrained(folder)
         if isinstance(self._reader, SentencepieceReader):
             self._reader.publish(folder)
@@ -184,7 +184,7 @@ class PretrainedText(TargetFeature):
             self._reader = model
 
     def _chosen_reader(self, folder: Path) -> Reader:
-        """What reads the texts of a new run: the tokenizer, or the sentencepiece model that it was made of, where they differ."""
+        """What encodes the texts of a new run: the tokenizer, or its original sentencepiece model if the two differ."""
         tokenizer = self._tokenizer
         notes = [f"The vocabulary is that of a published checkpoint: {len(tokenizer):,} pieces of {self.model}."]
         reader: Reader = TokenizerReader(tokenizer, target=self.side == "target")
@@ -213,7 +213,7 @@ class PretrainedText(TargetFeature):
         return hasattr(self._tokenizer, "set_prefix_tokens")
 
     def _vocabulary(self) -> str:
-        """A digest of the tokenizer's pieces and rules, which both sides share."""
+        """A hash of the tokenizer's pieces and rules, which both sides share."""
         facts = {name: value for name, value in asdict(self._known()).items() if name in _DECISIVE}
         parts: list[Any] = [sorted(self._tokenizer.get_vocab().items()), facts, self.languages]
         parts += [self._known().reader] if self.by_sentencepiece else []
@@ -290,7 +290,7 @@ class PretrainedText(TargetFeature):
 
     @staticmethod
     def _with_rules(facts: _Facts, generation: dict[str, Any]) -> _Facts:
-        """With what a Whisper must not say."""
+        """The spec with the symbols that a Whisper must not output."""
         return replace(
             facts,
             suppressed=whisper.suppressed_of(generation, "suppress_tokens", facts.size),
@@ -300,7 +300,7 @@ class PretrainedText(TargetFeature):
 
     @cached_property
     def _around(self) -> tuple[np.ndarray, np.ndarray]:
-        """What stands before and behind a text: of a source all that the tokenizer puts there, of a target without start and end."""
+        """The symbols before and after a text: for a source all that the tokenizer adds, for a target without start and end."""
         argument = "text" if self.side == "source" else "text_target"
         alone, framed = (list(self._tokenizer(**{argument: "a"}, add_special_tokens=add)["input_ids"]) for add in (False, True))
         place = next(place for place in range(len(framed)) if framed[place : place + len(alone)] == alone)
@@ -311,7 +311,7 @@ class PretrainedText(TargetFeature):
         return np.array(found[:place], dtype=np.int64), np.array(found[place + 1 :], dtype=np.int64)
 
     def _inner(self, ids: Sequence[int]) -> list[int]:
-        """Labels without the end, and without what stands behind it (the language, in the oldest mBART) or is the start (Whisper)."""
+        """Labels without the end, and without a symbol after it (the language, in the oldest mBART) or the start (Whisper)."""
         end = self._known().end
         inner = list(ids)[1:] if self._listens else list(ids)
         while inner and (inner[-1] == end or (inner[-1] == self._known().start and end in inner)):
@@ -326,7 +326,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def _written(path: Path) -> dict[str, Any]:
-    """What a file of JSON says; nothing where there is none."""
+    """The content of a JSON file; empty if there is none."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return found
 

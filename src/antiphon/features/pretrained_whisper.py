@@ -1,4 +1,4 @@
-"""Whisper's tokenizer, where it differs from those of texts (extra `hf`): what an output begins with, and what it must not say.
+"""Differences of Whisper's tokenizer from those for texts (extra `hf`): the beginning of an output, and forbidden symbols.
 
     <|startoftranscript|> <|de|> <|transcribe|> <|notimestamps|> ... <|endoftext|>      models of many languages
     <|startoftranscript|> <|notimestamps|> ... <|endoftext|>                            models of English alone
@@ -19,14 +19,14 @@ _KEPT = ("is_multilingual", "lang_to_id", "task_to_id", "no_timestamps_token_id"
 
 
 def is_whisper(folder: Path) -> bool:
-    """Whether the tokenizer in a folder is Whisper's, as far as its files say."""
+    """Whether the tokenizer in a folder is Whisper's, according to its files."""
     return str(settings_in(folder / "tokenizer_config.json").get("tokenizer_class")).startswith("Whisper") or (
         settings_in(folder / "config.json").get("model_type") == "whisper"
     )
 
 
 def begin_with(tokenizer: Any, languages: tuple[str, str] | None) -> None:
-    """Let the tokenizer put language and task in front of texts, and that they have no times."""
+    """Make the tokenizer put language and task before texts, and the symbol for no timestamps."""
     if languages is None:
         tokenizer.language = tokenizer.task = None
         tokenizer.set_prefix_tokens(predict_timestamps=False)
@@ -36,7 +36,7 @@ def begin_with(tokenizer: Any, languages: tuple[str, str] | None) -> None:
 
 
 def check_languages(languages: tuple[str, str] | None, name: str, known: set[str]) -> None:
-    """Raise ConfigError where `languages` are missing, too many or unknown; `known` is empty for models of English alone."""
+    """Raise ConfigError if `languages` are missing, too many or unknown; `known` is empty for English-only models."""
     if not known:
         if languages is not None:
             raise ConfigError(f"`vocabulary.languages` must be left out: {name} knows only English.")
@@ -62,7 +62,7 @@ def check_languages(languages: tuple[str, str] | None, name: str, known: set[str
 
 
 def known_languages(tokenizer: Any, facts: dict[str, Any], size: int) -> set[str]:
-    """The codes of a model's languages; none where it knows English alone, though its tokenizer has the symbols of others, too."""
+    """The codes of a model's languages; none for an English-only model, though its tokenizer has symbols for other languages, too."""
     if not facts.get("is_multilingual", size >= _MULTILINGUAL):
         return set()
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
@@ -73,10 +73,10 @@ def known_languages(tokenizer: Any, facts: dict[str, Any], size: int) -> set[str
 
 
 def kept_of(generation: dict[str, Any]) -> dict[str, Any]:
-    """What a model's generation config says that no setting of ours does: languages, tasks, and which heads tell times."""
+    """The parts of a model's generation config without counterpart in our settings: languages, tasks, and the alignment heads."""
     return {name: generation[name] for name in _KEPT if generation.get(name) is not None}
 
 
 def suppressed_of(generation: dict[str, Any], name: str, size: int) -> tuple[int, ...]:
-    """Symbols of `suppress_tokens` or `begin_suppress_tokens`; negative ones mean that there are none."""
+    """The symbols in `suppress_tokens` or `begin_suppress_tokens`; negative numbers mean that there are none."""
     return tuple(sorted({int(symbol) for symbol in generation.get(name) or () if 0 <= int(symbol) < size}))

@@ -1,4 +1,4 @@
-"""Checkpoints that others have published: a folder on this machine, or a name on the hub that is fetched once and then kept.
+"""Published checkpoints: a folder on this machine, or a name on the hub, which is downloaded once and then kept.
 
 Unusual here: whether the hub can be reached is asked for three seconds at most, so that a machine without network says so at once.
 """
@@ -20,7 +20,7 @@ _PATIENCE = 3.0  # seconds
 
 
 def need_transformers(what: str = "A pre-trained checkpoint", extra: str = "hf") -> None:
-    """Raise MissingPackageError when transformers is not installed, which `what` needs and `extra` brings."""
+    """Raise MissingPackageError when transformers, which `what` needs and `extra` installs, is missing."""
     try:
         import transformers  # noqa: F401
     except ImportError as error:
@@ -29,7 +29,7 @@ def need_transformers(what: str = "A pre-trained checkpoint", extra: str = "hf")
 
 @contextmanager
 def without_progress() -> Iterator[None]:
-    """Without the bars that transformers draws while it reads and writes weights."""
+    """A context without the progress bars of transformers for reading and writing weights."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -42,7 +42,7 @@ def without_progress() -> Iterator[None]:
 
 
 def published_folder(name: str, *, revision: str | None = None, code: bool = False) -> Path:
-    """The folder of a checkpoint: `name` itself, or what the hub has under that name, from its cache when it is there.
+    """The folder of a checkpoint: `name` itself, or the hub's copy with that name, from the cache if it is there.
 
     `revision` asks for a commit on the hub; `code` also fetches the checkpoint's own code, which is not run by that.
 
@@ -73,7 +73,7 @@ def published_folder(name: str, *, revision: str | None = None, code: bool = Fal
 
 
 def hub_answers() -> bool:
-    """Whether the hub can be reached, and may be asked."""
+    """Whether the hub can be reached, and offline mode is off."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -87,7 +87,7 @@ def hub_answers() -> bool:
 
 
 def settings_in(path: Path) -> dict[str, Any]:
-    """What a file of JSON in a published folder says; nothing where it is missing or damaged, which is said when it is read in earnest."""
+    """The content of a JSON file in a published folder; empty if it is missing or damaged, which is reported when it is really needed."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

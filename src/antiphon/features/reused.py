@@ -1,4 +1,4 @@
-"""The vocabulary of an earlier run, with which a new run starts: where it lies, and which settings it brings.
+"""Reuses the vocabulary of an earlier run: finds it, and takes over its settings.
 
 A model that begins with the weights of a run should read and write its symbols. So a recipe names the run, and all that decides how texts
 become symbols is taken over with the vocabulary; a checkpoint keeps a copy, and never asks for the earlier run again.
@@ -13,7 +13,7 @@ from antiphon.features import byte_pairs
 
 
 def vocabulary_of(run: Path) -> Path:
-    """The folder of the vocabulary that a run, a checkpoint or the folder of one of its features means.
+    """The folder of the vocabulary for the path of a run, a checkpoint or one of its feature folders.
 
     Raises ConfigError when there is none, or more than one.
     """
@@ -28,7 +28,7 @@ def vocabulary_of(run: Path) -> Path:
 
 
 def adopted(saved: Mapping[str, Any], folder: Path, used_by: Mapping[str, Collection[str]], tags: Collection[str]) -> dict[str, Any]:
-    """The settings of a saved vocabulary, as values of a `TextConfig`; `used_by` says which kinds have a setting.
+    """The settings of a saved vocabulary, as values for a `TextConfig`; `used_by` says which kinds have a setting.
 
     Raises ConfigError when the vocabulary lacks one of the `tags`.
     """

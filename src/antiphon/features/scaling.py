@@ -1,4 +1,5 @@
-"""Series of different sizes scaled to one: a transform (log, Box-Cox), then location and scale. Undone exactly, channel by channel.
+"""Scales series of different sizes to a common one: a transform (log, Box-Cox), then location and scale. It is invertible, and separate for
+each channel.
 
 `over` decides what location and scale are measured on. "window" measures each context window by itself, which makes a model blind to
 level (reversible instance normalization; Kim et al. 2022); "series" the history of the series; "all" the training data as a whole.
@@ -30,14 +31,14 @@ class ScalingConfig:
     its logarithm, as DeepAR does); standard (mean 0, deviation 1); robust (median 0, quartiles 1 apart); min_max (from 0 to 1); last
     (relative to the last value, in deviations)."""
     over: Literal["window", "series", "all"] = "window"
-    """What is measured: each window by itself, the history of its series, or all training data."""
+    """What is measured: each window separately, the history of its series, or all training data."""
     season: Annotated[int, Field(ge=2)] | Literal["auto"] | None = None
     """Steps of a season that is measured on each window and taken off before it is scaled; null takes nothing off, and `auto` takes the
     season of the frequency, or another usual one, where the autocorrelation of most series confirms it. It is added in units of
     the transform: under `transform: log` it multiplies. The less sure a window is of its season, the less of it is taken off."""
     unit: Annotated[float, Field(gt=0)] | None = None
     """A fixed number to divide by, in place of a measured one. Under `transform: log` 0.2 makes about a fifth a unit, so that a loss counts
-    errors in percent, and a calm series is told from a restless one."""
+    errors in percent, and calm series are distinguished from volatile ones."""
 
     def __post_init__(self) -> None:
         if self.unit is not None and self.name == "none":
@@ -52,12 +53,12 @@ class ScalingConfig:
 
 @config
 class TransformConfig:
-    """A transform of the target before it is scaled."""
+    """A transform of the target before scaling."""
 
     name: TransformName = "none"
     """none; log (values above 0); log1p (log(1 + x), values from 0); box_cox (values above 0; Box and Cox 1964)."""
     power: Annotated[float, Field(ge=-2, le=3)] | None = None
-    """The power of box_cox; null is the most likely one for the training data."""
+    """The power of box_cox; null means the most likely one for the training data."""
 
     def __post_init__(self) -> None:
         if self.power is not None and self.name != "box_cox":
@@ -74,7 +75,7 @@ Transform = Annotated[TransformConfig, BeforeValidator(_named, json_schema_input
 
 @dataclass(frozen=True)
 class Scale:
-    """Location and scale of each channel, both float64 (C,), and the season to take off first: (P, C), or None.
+    """Location and scale of each channel, both float64 (C,), and the season to subtract first: (P, C), or None.
 
     Row i of the season belongs to step i, i + P, ... of the horizon; so the steps of a context have negative numbers.
     """
@@ -84,23 +85,24 @@ class Scale:
     season: np.ndarray | None = None
 
     def apply(self, values: np.ndarray, first: int = 0) -> np.ndarray:
-        """(T, C) in units of the scale; `first` is the step of the horizon that the first of them is, negative in the context."""
+        """(T, C) in units of the scale; `first` is the step of the first value, counted from the horizon's start, negative in the
+        context."""
         seasonless = values if self.season is None else values - self._pattern(first, values.shape)
         scaled: np.ndarray = (seasonless - self.location) / self.scale
         return scaled
 
     def undo(self, values: np.ndarray) -> np.ndarray:
-        """(..., T, C) of the horizon in the units before."""
+        """(..., T, C) values of the horizon in the original units."""
         restored: np.ndarray = values * self.scale + self.location + self._pattern(0, values.shape)
         return restored
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """(T, C, K) numbers per channel (quantiles) of the horizon in the units before."""
+        """(T, C, K) numbers per channel (quantiles) of the horizon in the original units."""
         restored: np.ndarray = values * self.scale[:, None] + self.location[:, None]
         return restored if self.season is None else restored + self._pattern(0, values.shape[:-1])[..., None]
 
     def without_season(self) -> "Scale":
-        """Location and scale alone, for values of no particular step."""
+        """Only location and scale, for values at no particular step."""
         return Scale(self.location, self.scale)
 
     def _pattern(self, first: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -148,19 +150,19 @@ def _measure(name: str, seen: np.ndarray) -> tuple[float, float]:
 
 
 def _mean_and_deviation(seen: np.ndarray) -> tuple[float, float]:
-    """The same numbers as `mean` and `std`, which of so few values take most of their time to find out what they were given."""
+    """The same numbers as `mean` and `std`, which for so few values spend most of their time on checks."""
     mean = np.add.reduce(seen) / len(seen)
     apart = seen - mean
     return float(mean), float(np.sqrt(np.add.reduce(apart * apart) / len(seen)))
 
 
 def _positive(scale: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """1 where a scale is zero, or so small beside the largest value that it is only rounding."""
+    """Scales with 1 in place of zeros, and of scales so small beside the largest value that they are only rounding errors."""
     return np.where(scale > 1e-12 * np.maximum(size, 1e-300), scale, 1.0)
 
 
 def transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """Values (...) transformed. They must lie where `lowest` says."""
+    """Values (...) transformed. They must lie within the bound of `lowest`."""
     result: np.ndarray = values
     if settings.name == "log" or (settings.name == "box_cox" and power == 0):
         result = np.log(values)
@@ -172,7 +174,7 @@ def transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0)
 
 
 def undo_transform(settings: TransformConfig, values: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """The values before the transform; what no value has as its transform becomes the nearest one that does."""
+    """The inverse transform; arguments outside of the transform's range become the nearest ones within."""
     result: np.ndarray = values
     if settings.name == "log" or (settings.name == "box_cox" and power == 0):
         result = np.exp(values)
@@ -185,7 +187,7 @@ def undo_transform(settings: TransformConfig, values: np.ndarray, power: float =
 
 
 def out_of_range(settings: TransformConfig, values: np.ndarray) -> np.ndarray:
-    """Which values have no transform: those up to 0 for log and box_cox, those below 0 for log1p. NaN has nothing to say."""
+    """Which values have no transform: those up to 0 for log and box_cox, those below 0 for log1p. NaN is never out of range."""
     if settings.name in ("log", "box_cox"):
         return values <= 0
     return values < 0 if settings.name == "log1p" else np.zeros(values.shape, dtype=bool)
@@ -195,7 +197,7 @@ POWERS = np.linspace(-1, 2, 61)
 
 
 def power_likelihoods(values: np.ndarray) -> np.ndarray:
-    """Profile log-likelihood of the Box-Cox power for one series of positive values (T,), at each of `POWERS`. Sums over series."""
+    """Profile log-likelihood of the Box-Cox power for one series of positive values (T,), at each of `POWERS`; to be summed over series."""
     logs = np.log(values[~np.isnan(values)])
     if len(logs) < 3 or np.ptp(logs) == 0:
         return np.zeros(len(POWERS))

@@ -1,4 +1,4 @@
-"""Which season do some series have? That of their frequency if their autocorrelation confirms it, else another usual one that it does.
+"""Finds the season of some series: that of their frequency if their autocorrelation confirms it, else another usual one that it confirms.
 
 The test is that of `baselines/seasonality.py` (Bartlett's limit at 90 percent) on differences, so that a trend, which makes values alike at
 every lag, is not taken for a season.
@@ -20,14 +20,15 @@ _CLEARLY = 1.15  # how much higher the correlation at another lag must be to win
 
 @dataclass(frozen=True)
 class FoundSeason:
-    """Steps of a season (None for no season), and how it was found, for people."""
+    """The length of a season in steps (None for no season), and how it was found, for people."""
 
     steps: int | None
     reason: str
 
 
 def find_season(series: Iterable[np.ndarray], natural: int, unit: str) -> FoundSeason:
-    """The season of series of values (T,), NaN where missing; `natural` is that of their frequency, 1 for none, `unit` what a step is."""
+    """The season of series of values (T,), NaN where missing; `natural` is the season of their frequency, 1 for none, `unit` names a
+    step."""
     looked_at = [_filled(values[-_LONGEST:]) for values in islice(series, _LOOKED_AT)]
     candidates = [natural, *(steps for steps in USUAL if steps != natural)] if natural > 1 else list(USUAL)
     found = {steps: _agreeing(looked_at, steps) for steps in candidates}
@@ -45,7 +46,7 @@ def find_season(series: Iterable[np.ndarray], natural: int, unit: str) -> FoundS
 
 
 def _agreeing(series: Sequence[np.ndarray], steps: int) -> tuple[float, float, int]:
-    """(share of the series that have this season, their mean correlation at its lag, how many are long enough to tell)."""
+    """(share of the series with this season, their mean correlation at its lag, number of series long enough to tell)."""
     tested = [_correlation(values, steps) for values in series if len(values) > 3 * steps + 1]
     seen = [correlation for correlation in tested if correlation is not None]
     share = len(seen) / len(tested) if tested else 0.0
@@ -53,7 +54,7 @@ def _agreeing(series: Sequence[np.ndarray], steps: int) -> tuple[float, float, i
 
 
 def _correlation(values: np.ndarray, steps: int) -> float | None:
-    """The autocorrelation of differences at a lag; None where it is no higher than beside it, or than chance makes it."""
+    """The autocorrelation of differences at a lag; None if it is no higher than at neighbouring lags, or than expected by chance."""
     changes = np.diff(values)
     centred = changes - changes.mean()
     power = float(centred @ centred)
@@ -66,6 +67,6 @@ def _correlation(values: np.ndarray, steps: int) -> float | None:
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
-    """The values, and where they are missing those on the line between their neighbours."""
+    """The values, with missing ones interpolated linearly."""
     there = np.flatnonzero(np.isfinite(values))
     return np.interp(np.arange(len(values)), there, values[there]) if len(there) else np.zeros(0)

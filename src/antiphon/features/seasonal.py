@@ -1,4 +1,4 @@
-"""The season of a single window: what repeats, as deviations from the trend, and as much of it as can be believed.
+"""Estimates the season of a single window: repeated deviations from the trend, shrunk according to their reliability.
 
 Classical decomposition: a centred moving average over a season is the trend, the mean deviation of each step of the season is its index.
 A global model then forecasts what is left, as methods that won the M competitions did (Smyl 2020 removes seasons likewise).
@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 
 def seasonal_indices(values: Float[np.ndarray, " T"], season: int) -> Float[np.ndarray, " season"]:
-    """What a window's season adds to each of the steps behind its end: index i belongs to step i, i + season, ...
+    """What a window's season adds to each step after its end: index i belongs to step i, i + season, ...
 
     Their mean is 0 where all are known. A window of up to two seasons has none that could be told: zeros. NaN is left out.
     """
@@ -33,7 +33,7 @@ def seasonal_indices(values: Float[np.ndarray, " T"], season: int) -> Float[np.n
 
 
 def _belief(rest: Float[np.ndarray, "N season"], counts: np.ndarray, indices: Float[np.ndarray, " season"]) -> float:
-    """The share of the indices' variance that is not chance: from 0 to 1."""
+    """The share of the indices' variance that is not due to chance: from 0 to 1."""
     free, known = counts.sum() - (counts > 0).sum(), (counts > 0).sum()
     if free < 1 or known < 2:
         return 0.0

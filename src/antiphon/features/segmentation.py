@@ -1,4 +1,5 @@
-"""Draw one of the segmentations of a text into subwords, so that a model sees the same text in other pieces each time.
+"""Samples one of the segmentations of a text into subwords (subword regularization), so that a model sees the same text in other pieces
+each time.
 
     unigram  subword regularization (Kudo 2018): a segmentation has probability ~ exp(strength * sum of its piece scores); drawn
              exactly, by forward filtering and backward sampling over the lattice of pieces
@@ -30,7 +31,7 @@ Lattice = list[tuple[list[float], list[tuple[int, str]]]]
 
 @final
 class Segmenter:
-    """Draws pieces for texts as a sentencepiece processor normalizes them (spaces written as U+2581).
+    """Samples pieces for texts in sentencepiece's normalized form (spaces written as U+2581).
 
     `scores` are those of the ordinary pieces; `whole` are pieces that stay whole wherever they appear.
     """
@@ -48,7 +49,7 @@ class Segmenter:
         self._lattices: dict[tuple[str, float], Lattice] = {}
 
     def draw(self, text: str, strength: float, seed: int) -> list[str]:
-        """The pieces of a text; a single character that is no piece is unknown."""
+        """Sampled pieces of a text; a single character that is no piece is unknown."""
         generator = random.Random(seed)
         pieces: list[str] = []
         for part in self._split_whole.split(text) if self._split_whole else [text]:
@@ -97,7 +98,7 @@ class Segmenter:
         return lattice
 
     def _bpe(self, word: str, dropout: float, generator: random.Random) -> list[str]:
-        """Merge the pair with the highest score, of equal ones the leftmost, until none is left, but skip some."""
+        """Merge the pair with the highest score, leftmost among equals, until there is none left, but skip some at random."""
         pieces: list[str | None] = list(word)
         following = list(range(1, len(word) + 1))
         preceding = list(range(-1, len(word) - 1))
@@ -121,7 +122,7 @@ class Segmenter:
         return [piece for piece in pieces if piece is not None]
 
     def _consider(self, pieces: list[str | None], left: int, right: int, candidates: list[tuple[float, int, int, str]]) -> None:
-        """Make two neighbours a candidate for merging, if together they are a piece."""
+        """Add two neighbours to the candidates for merging, if together they form a piece."""
         if left >= 0 and right < len(pieces):
             merged = f"{pieces[left]}{pieces[right]}"
             score = self._scores.get(merged)

@@ -1,4 +1,4 @@
-"""A text as its sentences, by punctuation, in any script.
+"""Splits a text into sentences by punctuation, in any script.
 
 A sentence ends at a line break; at the full stops, question and exclamation marks of scripts that need no space behind them (。！？); and
 at those of other scripts (. ! ? … ؟ ۔ । ॥ ።) when a space follows. Closing quotes and brackets belong to the sentence that they close.
@@ -33,7 +33,7 @@ _NEVER_LAST, _BEFORE_NUMBERS, _MAY_BE_LAST, _OFTEN_FIRST = (frozenset(listed.spl
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text in their order, without the blanks around them; none of an empty text."""
+    """The sentences of a text in order, without surrounding blanks; none for an empty text."""
     return [sentence for piece in _pieces(text) if (sentence := piece.strip())]
 
 

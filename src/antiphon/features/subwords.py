@@ -39,7 +39,7 @@ _EXTREMELY_LARGE = 1_000_000_000
 
 @final
 class SubwordVocabulary(Vocabulary):
-    """A sentencepiece model with our numbers for its pieces.
+    """A sentencepiece model in which pieces have our own numbers.
 
     `exact` says that the model restores texts exactly, apart from U+2581, which this class then takes care of.
     """
@@ -71,17 +71,17 @@ class SubwordVocabulary(Vocabulary):
         self._segmenter: Segmenter | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Worker processes make it anew of the model, without what was kept of texts seen before."""
+        """How it is pickled: worker processes rebuild it from the model, without the cache of earlier texts."""
         return (partial(SubwordVocabulary, exact=self._exact), (self._model,))
 
     @property
     def model_proto(self) -> bytes:
-        """The model as its file holds it."""
+        """The serialized model, as in its file."""
         return self._model
 
     @property
     def model_numbers(self) -> np.ndarray:
-        """The model's own number of each symbol (size,), -1 where it has no such piece."""
+        """The model's own number for each symbol (size,), -1 if it has no such piece."""
         return self._to_model
 
     @cached_property
@@ -102,7 +102,7 @@ class SubwordVocabulary(Vocabulary):
         return [self._symbols(numbers) for numbers in self._processor.encode(list(texts), out_type=int)]
 
     def sample(self, text: str, strength: float, seed: int) -> np.ndarray:
-        """Draw one of the segmentations of a text, (T,) int64; the same seed draws the same one, in any process.
+        """Sample one of the segmentations of a text, (T,) int64; the same seed gives the same one, in any process.
 
         `strength` is what the model's algorithm makes of it: for unigram the smoothing exponent of subword regularization (towards 0 all
         segmentations are equally likely), for BPE the probability to skip a merge.
@@ -127,7 +127,7 @@ class SubwordVocabulary(Vocabulary):
         )
 
     def _symbols_of_pieces(self, pieces: Sequence[str]) -> list[int]:
-        """Symbols, with bytes or one unknown symbol for each run of characters that are no pieces, as sentencepiece writes them."""
+        """Symbols, with bytes or one unknown symbol for each run of characters outside of all pieces, as in sentencepiece."""
         bytes_known = UNKNOWN not in self._byte_symbols
         symbols: list[int] = []
         for piece in pieces:
@@ -150,7 +150,7 @@ class SubwordVocabulary(Vocabulary):
         return text
 
     def save(self, folder: Path) -> None:
-        """Write `vocabulary.model`, which every sentencepiece reads."""
+        """Write `vocabulary.model`, which any version of sentencepiece reads."""
         (folder / "vocabulary.model").write_bytes(self._model)
 
     @staticmethod
@@ -174,7 +174,7 @@ class SubwordVocabulary(Vocabulary):
         return text.split(SPACE_PIECE) if self._exact else [text]
 
     def _with_space_pieces(self, parts: list[list[int]]) -> list[int]:
-        """The symbols of a text from those of its parts between the characters U+2581."""
+        """The symbols of a text, combined from those of its parts between the characters U+2581."""
         symbols = parts[0]
         for part in parts[1:]:
             symbols = [*symbols, *self._space_piece_bytes, *part]
@@ -195,7 +195,7 @@ def train_subwords(
     byte_fallback: bool = True,
     character_coverage: float = 0.9995,
 ) -> tuple[SubwordVocabulary, list[str]]:
-    """Train a model on texts: (vocabulary, notes for the user).
+    """Train a model on texts; returns (vocabulary, notes for the user).
 
     The model normalizes nothing but runs of blanks, which become one, and blanks at the ends, which go; `exact` keeps them and needs
     `byte_fallback`. A `size` that the texts do not fill is lowered, and a note says so.

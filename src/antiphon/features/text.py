@@ -75,7 +75,7 @@ class TextFeature(TargetFeature):
 
     @staticmethod
     def of(settings: TextConfig, vocabulary: Vocabulary) -> "TextFeature":
-        """A feature with a vocabulary that is there already."""
+        """A feature with an existing vocabulary."""
         feature = TextFeature(settings)
         feature._vocabulary = vocabulary
         return feature
@@ -88,7 +88,7 @@ class TextFeature(TargetFeature):
 
     @property
     def opening(self) -> tuple[int, ...]:
-        """What every text begins with, and so every output: special symbols of a published model, or nothing."""
+        """The symbols that begin every text, and so every output: special symbols of a published model, or none."""
         if not self.config.opening or not isinstance(self.vocabulary, BytePairVocabulary):
             return ()
         try:
@@ -107,7 +107,7 @@ class TextFeature(TargetFeature):
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the vocabulary, and with every setting but those that are only for learning it."""
+        """A hash that changes with the vocabulary, and with every setting except those that are only for learning it."""
         settings = {name: value for name, value in plain(self.config).items() if name not in _LEARNING}
         normalization = [self.normalization, self._model_normalizes]
         marks = isinstance(self.vocabulary, WordVocabulary) and self.vocabulary.marks_apart
@@ -115,7 +115,8 @@ class TextFeature(TargetFeature):
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def fit(self, values: Iterable[Any]) -> None:
-        """Learn the vocabulary from texts, which are read once. Bytes, a `run` and an existing `model` learn nothing and leave them unread.
+        """Learn the vocabulary from texts, which are read once. Bytes, a `run` and an existing `model` need no texts, which are then not
+        read.
 
         A joint vocabulary of two languages comes from fitting on the texts of both.
 
@@ -124,7 +125,7 @@ class TextFeature(TargetFeature):
         self._fit(self._texts(values, "Training text"))
 
     def fit_pairs(self, pairs: Iterable[tuple[Any, Any]]) -> None:
-        """Learn one vocabulary from the texts of both sides, (source, target), each prepared as its side is. Otherwise like `fit`."""
+        """Learn one vocabulary from the texts of both sides, (source, target), each preprocessed like its side. Otherwise like `fit`."""
         sides = [self.on(side) for side in SIDES]
         self._fit(
             text
@@ -160,7 +161,7 @@ class TextFeature(TargetFeature):
         return self._opened(self.vocabulary.encode(text))
 
     def encode_many(self, values: Sequence[Any]) -> list[np.ndarray]:
-        """`encode` for each text, faster. Raises DataError naming the number of the value that is no text."""
+        """`encode` for each text, faster. Raises DataError with the number of a value that is no text."""
         return [self._opened(symbols) for symbols in self.vocabulary.encode_many(list(self._texts(values, "Text")))]
 
     def _opened(self, symbols: np.ndarray) -> np.ndarray:
@@ -168,22 +169,22 @@ class TextFeature(TargetFeature):
 
     @property
     def can_be_open(self) -> bool:
-        """Whether texts have words that the vocabulary does not have, and that could be copied."""
+        """Whether texts may have words outside of the vocabulary that could be copied."""
         return self.config.kind == "word"
 
     def encode_open(self, value: Any, known: Sequence[str], most: int, *, learn: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-        """`encode` with symbols of their own for unknown words, see `WordVocabulary.encode_open`."""
+        """Like `encode`, with additional symbols for unknown words, see `WordVocabulary.encode_open`."""
         assert isinstance(self.vocabulary, WordVocabulary), "only words can be open"
         return self.vocabulary.encode_open(self._prepared(value), known, most, learn=learn)
 
     def decode(self, array: np.ndarray, open_words: Sequence[str] = ()) -> str:
-        """The text that symbols (T,) stand for, whatever a model has produced; unknown symbols show as U+2047."""
+        """The text of symbols (T,), which may be any output of a model; unknown symbols are shown as U+2047."""
         if isinstance(self.vocabulary, WordVocabulary):
             return self.vocabulary.decode(array, open_words)
         return self.vocabulary.decode(array)
 
     def pieces(self, array: np.ndarray, open_words: Sequence[str] = ()) -> list[str]:
-        """The piece that each symbol stands for, for reports."""
+        """The piece of each symbol, for reports."""
         if isinstance(self.vocabulary, WordVocabulary) and (np.asarray(array) >= self.vocabulary.size).any():
             words = self.vocabulary.words_of(array, open_words)
             return [SPECIAL_PIECES[symbol] if word is None else word for symbol, word in zip(array, words, strict=True)]
@@ -191,15 +192,15 @@ class TextFeature(TargetFeature):
 
     @property
     def sampling(self) -> float:
-        """How much segmentations vary in training; 0 when they do not."""
+        """The strength of subword sampling in training; 0 for none."""
         return self.config.sampling
 
     def phrase(self, text: str) -> tuple[int, ...]:
-        """A part of a text as symbols."""
+        """A phrase within a text as symbols."""
         return tuple(self.encode(text).tolist())[len(self.opening) :]
 
     def on(self, side: Side) -> "TextFeature":
-        """A feature with the same vocabulary for texts of a side."""
+        """A feature with the same vocabulary for the texts of one side."""
         other = copy.copy(self)
         other.side = side
         return other
@@ -210,7 +211,7 @@ class TextFeature(TargetFeature):
         return self._forms[self.side]
 
     def save(self, folder: Path) -> None:
-        """Write `text.json` (the settings that matter, notes, fingerprint) and the vocabulary, as JSON or a sentencepiece model."""
+        """Write `text.json` (the relevant settings, notes, fingerprint) and the vocabulary, as JSON or a sentencepiece model."""
         folder.mkdir(parents=True, exist_ok=True)
         self.vocabulary.save(folder)
         content = {
@@ -226,7 +227,8 @@ class TextFeature(TargetFeature):
         (folder / "text.json").write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may differ from then; with `run`, no other is asked for.
+        """Read what `save` wrote. `prefix`, `sampling` and the settings of fitting may have changed; with `run`, no other settings are
+        checked.
 
         Raises CheckpointError when a file is missing or damaged, or another setting differs.
         """
@@ -260,7 +262,7 @@ class TextFeature(TargetFeature):
         self.notes = tuple(saved["notes"])
 
     def _read_forms(self, saved: dict[str, Any]) -> None:
-        """How each side is normalized. Earlier versions had one form for both, and left NFKC of subwords to the model."""
+        """How each side is normalized. Earlier versions had one form for both, and left NFKC for subwords to the model."""
         form = saved["settings"].get("normalization", "none")
         self._forms = form if isinstance(form, dict) else dict.fromkeys(SIDES, form)
         self._model_normalizes = form == "nfkc" and self.config.kind in SUBWORDS and self.config.model is None
@@ -268,7 +270,7 @@ class TextFeature(TargetFeature):
     # ---------------------------------------------------------------------------------------------------------- preparation
 
     def _prepared(self, value: Any) -> str:
-        """What the vocabulary sees of a value."""
+        """The vocabulary's input for a value."""
         if not isinstance(value, str):
             raise DataError(f"A text must be a string, but is {value!r:.80}.")
         if not value.isascii():
@@ -286,7 +288,7 @@ class TextFeature(TargetFeature):
 
     @property
     def rule(self) -> Rule:
-        """How texts of this side are normalized before the vocabulary sees them."""
+        """The normalization of texts of this side before the vocabulary."""
         if self._model_normalizes:  # and only lower-casing needs it done before
             return self.normalization if self.config.lowercase else "none"
         ours = self.config.kind in SUBWORDS and self.config.model is None
@@ -356,13 +358,14 @@ class TextFeature(TargetFeature):
         return self.config.lossless and self.config.model is None
 
     def _fitted_settings(self) -> dict[str, Any]:
-        """The settings that must not change, defaults filled in, as plain values."""
+        """The settings that must not change, including defaults, as plain values."""
         settings = {name: getattr(self.config, name) for name in _FITTED_SETTINGS}
         return settings | {"byte_fallback": self.config.resolved_byte_fallback, "tags": list(self.config.tags)}
 
 
 def _refuse_surrogates(text: str) -> None:
-    """Half of a UTF-16 pair is no character; it comes from files that were read with `surrogateescape` or cut in the middle."""
+    """Raise DataError for lone surrogates, which are no characters; they come from files that were read with `surrogateescape` or cut in
+    the middle."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

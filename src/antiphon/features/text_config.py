@@ -1,4 +1,4 @@
-"""How texts become symbols: the settings, and which of them go together."""
+"""The settings for encoding texts as symbols, and checks that they go together."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,27 +32,27 @@ USED_BY = {
 
 @config
 class TextConfig:
-    """How texts become symbols. The defaults suit most languages and tasks."""
+    """How texts are encoded as symbols. The defaults suit most languages and tasks."""
 
     kind: Literal["unigram", "bpe", "byte_bpe", "word", "character", "byte", "pretrained"] = "unigram"
     """What a symbol stands for: a subword (`unigram`, `bpe`; `byte_bpe` is read from a `tokenizer.json`), a word, a character, a byte of
-    UTF-8, or what the tokenizer of a published checkpoint makes of it (`pretrained`)."""
+    UTF-8, or a symbol of a published checkpoint's tokenizer (`pretrained`)."""
     size: Annotated[int, Field(ge=5)] | Literal["auto"] | None = None
     """The vocabulary size asked for, special pieces and tags included. `auto`: as many pieces as the training texts can teach (subwords
     that occur often enough, by Gowda and May 2020; words that occur three times). Left out: 8000 for subwords and words, all characters."""
     model: Path | None = None
-    """An existing sentencepiece `.model` file to use instead of training one; of `byte_bpe` the `tokenizer.json`, of `pretrained` the
+    """An existing sentencepiece `.model` file to use instead of training one; for `byte_bpe` the `tokenizer.json`, for `pretrained` the
     checkpoint's folder or its name on the hub."""
     run: Path | None = None
-    """A run whose vocabulary, with all settings of it, is used instead of learning one: what a model that begins with the weights of that
-    run needs (`training.init_from`). Of a run with two vocabularies name one, such as `runs/mine/features/source`."""
+    """A run whose vocabulary, with all its settings, is used instead of learning one, as a model needs that starts from the weights of that
+    run (`training.init_from`). If the run has two vocabularies name one, such as `runs/mine/features/source`."""
     languages: tuple[str, str] | None = None
-    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn].
-    Of Whisper they are those of speech and text: equal ones transcribe, others translate."""
+    """Codes of the source's and the target's language, for a `pretrained` tokenizer of many languages, such as [eng_Latn, deu_Latn]. For
+    Whisper they are those of speech and text: equal ones transcribe, others translate."""
     lossless: bool = False
-    """Promise that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
+    """Guarantee that decoding restores every text exactly: no normalization, spaces kept, unseen characters as bytes."""
     byte_fallback: bool | None = None
-    """Write unseen characters as bytes, so that nothing is unknown. Left out: yes for subwords, no for characters unless `lossless`."""
+    """Encode unseen characters as bytes, so that nothing is unknown. Left out: yes for subwords, no for characters unless `lossless`."""
     normalization: Form | None = None
     """Unicode normalization. NFC only composes accents; NFKC also unifies compatibility forms (full-width letters, ligatures), which
     predictions then lack. Left out: `nfkc` for sources cut into subwords (any white space is then a blank), `nfc` for targets, words and
@@ -62,26 +62,26 @@ class TextConfig:
     min_frequency: Annotated[int, Field(ge=1)] = 1
     """Words or characters that occur less often in the training texts are left out of the vocabulary."""
     separator: Annotated[str, Field(min_length=1)] | None = None
-    """What stands between words. Left out: any whitespace."""
+    """The separator of words. Left out: any whitespace."""
     punctuation: Literal["attached", "split"] = "attached"
-    """Whether punctuation marks stay with the word that they stand at, or are words of their own, which predictions join again."""
+    """Whether punctuation marks stay attached to their words, or are words of their own, which are joined again in predictions."""
     character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9995
-    """The share of the running characters that get a piece of their own; the others are bytes or unknown."""
+    """The share of running characters that get pieces of their own; the others are bytes or unknown."""
     training_lines: Annotated[int, Field(ge=1)] = 2_000_000
-    """Subwords are learned from at most so many texts, drawn at random when there are more."""
+    """Subwords are learned from at most this many texts, randomly chosen if there are more."""
     sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Draw other segmentations in training (subword regularization); 0 for none. With `unigram` the smoothing exponent (0.1 to 0.5; a
+    """Sample other segmentations in training (subword regularization); 0 for none. With `unigram` the smoothing exponent (0.1 to 0.5; a
     smaller one varies more), with `bpe` the probability to skip a merge (0.1)."""
     opening: tuple[str, ...] | None = None
     """Special pieces of a `byte_bpe` that every text begins with, such as ["<|en|>", "<|transcribe|>", "<|notimestamps|>"] in Whisper; null
-    is none, or with `run` those of the run."""
+    means none, or with `run` those of the run."""
     prefix: str = ""
-    """Put before each text, such as "translate to German: "."""
+    """A text put before each text, such as "translate to German: "."""
     tags: tuple[str, ...] = ()
     """Symbols that are kept whole wherever they appear, such as "<2de>"."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
+        """Refuse settings that contradict each other or have no effect."""
         for name, kinds in USED_BY.items():
             if self.kind not in kinds and self.run is None and getattr(self, name) != self.__dataclass_fields__[name].default:
                 raise ConfigError(f"`{name}` needs `kind` to be one of {', '.join(kinds)}, but it is {self.kind}.")
@@ -108,7 +108,7 @@ class TextConfig:
             raise ConfigError(f"`tags` must differ from each other, but are {', '.join(self.tags)}.")
 
     def _check_pretrained(self) -> None:
-        """The tokenizer of a checkpoint decides everything itself."""
+        """Refuse settings that the checkpoint's tokenizer determines."""
         if self.model is None:
             raise ConfigError(
                 "`model` is missing: give the folder, or the name on the hub, of the checkpoint whose tokenizer is to be used."
@@ -120,18 +120,18 @@ class TextConfig:
                 )
 
     def _check_run(self) -> None:
-        """The run decides everything but what is put before a text, and how texts are cut in training."""
+        """Refuse settings that the run determines: all but what is put before a text, and subword sampling in training."""
         for name, field in self.__dataclass_fields__.items():
             if name not in ("run", "prefix", "opening", "sampling", "tags") and getattr(self, name) != field.default:
                 raise ConfigError(f"`{name}` must be left out, since the vocabulary of `run` decides it, but is {getattr(self, name)!r}.")
 
     @property
     def resolved_byte_fallback(self) -> bool:
-        """Whether unseen characters become bytes, the default filled in."""
+        """Whether unseen characters are encoded as bytes, including the default."""
         return self.byte_fallback if self.byte_fallback is not None else self.kind in (*SUBWORDS, "byte") or self.lossless
 
     def resolved_normalization(self, side: Side) -> Form:
-        """The Unicode normalization of a side, the default filled in."""
+        """The Unicode normalization of a side, including the default."""
         if self.normalization is not None:
             return self.normalization
         if self.lossless or self.model is not None or self.kind == "byte":

@@ -1,4 +1,4 @@
-"""Times as people write them <-> int64: whole numbers as they are, dates and clock times as microseconds since 1970 (UTC).
+"""Converts times between text and int64: integers unchanged, dates and clock times as microseconds since 1970 (UTC).
 
 Accepted are integers, ISO 8601 texts ("1994-12", "1994-12-31", "1994-12-31T23:30", with or without an offset from UTC), quarters
 ("1994Q4", "1994-Q4"), and `date` and `datetime` objects. What is written back looks like what was read, its zone included.
@@ -30,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class TimeStyle:
-    """How a data set writes its times.
+    """The notation of times in a data set.
 
     kind        whole numbers, texts, or objects of Python's `datetime`
     precision   numpy's name of the last unit that a text shows ("Q" for quarters)
@@ -47,11 +47,11 @@ class TimeStyle:
 
     @property
     def calendar(self) -> bool:
-        """Whether times are dates rather than whole numbers."""
+        """Whether times are dates rather than integers."""
         return self.kind != "integer"
 
     def write(self, times: np.ndarray) -> tuple[object, ...]:
-        """Times (T,) as the data writes them; a text becomes more precise where it must, so that no time is cut."""
+        """Times (T,) in the notation of the data; it is made more precise if necessary, so that no time is truncated."""
         if self.kind == "integer":
             return tuple(int(time) for time in times)
         if self.kind == "datetime" and self.zone is not None:
@@ -75,18 +75,18 @@ class TimeStyle:
 
 @final
 class TimesRead:
-    """Reads times of one data set, and gathers how they are written."""
+    """Parses times of one data set, and detects their notation."""
 
     def __init__(self) -> None:
         self._first: TimeStyle | None = None
         self._zones: dict[str | None, TimeStyle] = {}
 
     def values(self, values: Sequence[Any]) -> np.ndarray:
-        """Times (T,) as int64. Raises DataError for the first that is no time, or not of the kind that the others are."""
+        """Times (T,) as int64. Raises DataError for the first invalid time, or one of another kind than the others."""
         return np.fromiter((self._value(value) for value in values), dtype=np.int64, count=len(values))
 
     def found(self, style: TimeStyle) -> None:
-        """Some times were read elsewhere, and are written so. Raises DataError where others are of another kind."""
+        """Add the notation of times parsed elsewhere. Raises DataError if it is of another kind than earlier ones."""
         self._first = self._first or style
         if style.calendar != self._first.calendar:
             raise DataError("times must be all whole numbers or all dates, but are both.")
@@ -101,11 +101,11 @@ class TimesRead:
         return len(self._zones) > 1
 
     def is_odd(self, value: Any) -> bool:
-        """Whether a time has another offset than the first."""
+        """Whether a time has another offset than the first one."""
         return self._first is not None and style_of(value).zone != self._first.zone
 
     def style(self, zone: str | None) -> TimeStyle:
-        """How they are written; `zone` is the one that a user names for times that have an offset.
+        """The notation; `zone` is the one that the user gives for times with an offset.
 
         Raises DataError where offsets differ and no zone is named.
         """
@@ -131,12 +131,12 @@ class TimesRead:
 
 
 def style_of(value: Any) -> TimeStyle:
-    """How one value is written. Raises DataError when it is no time."""
+    """The notation of one value. Raises DataError when it is not a time."""
     return _read(value)[1]
 
 
 def read_time(value: Any) -> int:
-    """One time as a number. Raises DataError naming the value when it is no time."""
+    """One time as a number. Raises DataError naming the value when it is not a time."""
     return _read(value)[0]
 
 
@@ -203,7 +203,7 @@ def _stamp(value: datetime) -> int:
 
 
 def _offset(ahead: int, like: str) -> str:
-    """A distance from UTC in microseconds, written like another."""
+    """An offset from UTC in microseconds, in the notation of another."""
     if like == "Z":
         return "Z"
     minutes = abs(ahead) // 60_000_000

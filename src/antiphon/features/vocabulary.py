@@ -1,4 +1,4 @@
-"""A vocabulary: a fixed list of pieces; a text becomes the numbers of its pieces.
+"""Vocabularies: fixed lists of pieces; a text is encoded as the numbers of its pieces.
 
 Every vocabulary begins with the same four special pieces, so that a model never has to ask where the padding is. Tags such as `<2de>`
 follow them and are kept whole wherever they appear in a text.
@@ -33,7 +33,7 @@ BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
 
 class Vocabulary(ABC):
-    """Texts <-> symbols. `pieces[i]` is what symbol i stands for; symbols 0 to 3 are padding, unknown, start and end."""
+    """Texts <-> symbols. `pieces[i]` is the piece of symbol i; symbols 0 to 3 are padding, unknown, start and end."""
 
     pieces: tuple[str, ...]
 
@@ -44,12 +44,12 @@ class Vocabulary(ABC):
 
     @cached_property
     def word_starts(self) -> np.ndarray | None:
-        """Which symbols begin a word (size,); None where symbols do not say, as characters and bytes do not."""
+        """Which symbols begin a word (size,); None if symbols do not tell, like characters and bytes."""
         return None
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the pieces in their order: equal vocabularies have equal ones."""
+        """A hash of the pieces in their order: equal vocabularies have equal ones."""
         return hashlib.sha256(json.dumps(self.pieces).encode()).hexdigest()
 
     @abstractmethod
@@ -62,14 +62,14 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def decode(self, symbols: np.ndarray) -> str:
-        """The text of symbols (T,). Padding, start and end stand for nothing; unknown for a visible mark."""
+        """The text of symbols (T,). Padding, start and end are left out; unknown becomes a visible mark."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the vocabulary into a folder that exists."""
+        """Write the vocabulary into an existing folder."""
 
     def labels(self, symbols: np.ndarray) -> list[str]:
-        """The piece of each symbol, for people to read."""
+        """The piece of each symbol, for display."""
         return [self.pieces[symbol] for symbol in self.checked(symbols)]
 
     def checked(self, symbols: np.ndarray) -> list[int]:
@@ -89,20 +89,21 @@ class Vocabulary(ABC):
 
 
 def tag_splitter(tags: Sequence[str]) -> re.Pattern[str] | None:
-    """A pattern whose `split` puts the tags at the odd places; None without tags. A longer tag wins over its own beginning."""
+    """A pattern whose `split` puts the tags at odd positions; None without tags. A longer tag takes precedence over one that it begins
+    with."""
     if not tags:
         return None
     return re.compile("(" + "|".join(re.escape(tag) for tag in sorted(tags, key=len, reverse=True)) + ")")
 
 
 def split_tags(splitter: re.Pattern[str] | None, text: str) -> list[str]:
-    """The text in turns: ordinary, tag, ordinary, tag, ..., ordinary. Ordinary parts may be empty."""
+    """The text as alternating parts: ordinary, tag, ordinary, tag, ..., ordinary. Ordinary parts may be empty."""
     return [text] if splitter is None else splitter.split(text)
 
 
 @final
 class WordVocabulary(Vocabulary):
-    """Words between separators: whitespace (None), or a string that separates exactly ("|": `a||b` has an empty word in the middle).
+    """A vocabulary of words, separated by whitespace (None), or by an exact string ("|": `a||b` has an empty word in the middle).
 
     With `punctuation`, punctuation marks are words of their own, and decoding joins them again to what they stood at; `marks_apart` says
     that combining marks are, too, as they were in earlier versions.
@@ -133,7 +134,7 @@ class WordVocabulary(Vocabulary):
         return np.array([symbol for symbol, _ in self._read_words(text)], dtype=np.int64)
 
     def encode_open(self, text: str, known: Sequence[str], most: int, *, learn: bool) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The symbols (T,) of a text, in which unknown words are numbered behind the vocabulary, and those words.
+        """The symbols (T,) of a text, in which unknown words are numbered after the vocabulary, and these words.
 
         `known` are open words that have a number already. With `learn`, other unknown words get the next ones, at most `most` in all.
         """
@@ -152,13 +153,13 @@ class WordVocabulary(Vocabulary):
         return np.array([False] * first + [not piece.startswith(JOINER) for piece in self.pieces[first:]])
 
     def decode(self, symbols: np.ndarray, open_words: Sequence[str] | None = None) -> str:
-        """The words with separators between them. With `open_words`, symbols behind the vocabulary stand for those."""
+        """The words joined by separators. With `open_words`, symbols after the vocabulary stand for these."""
         shown = [word for word in self.words_of(symbols, open_words) if word is not None]
         text = (" " if self.separator is None else self.separator).join(shown)
         return joined_punctuation(text) if self.punctuation else text
 
     def words_of(self, symbols: np.ndarray, open_words: Sequence[str] | None) -> list[str | None]:
-        """The word that each symbol stands for; None for padding, start and end. An open word that is not given shows as its number."""
+        """The word of each symbol; None for padding, start and end. An open word that is not given is shown as its number."""
         array = np.asarray(symbols)
         inside = iter(self.checked(array if open_words is None else array[array < self.size]))
         words: list[str | None] = []
@@ -192,7 +193,7 @@ class WordVocabulary(Vocabulary):
 
 @final
 class CharacterVocabulary(Vocabulary):
-    """Characters (Unicode code points), with or without byte pieces for those that have none of their own.
+    """A vocabulary of characters (Unicode code points), optionally with byte pieces for characters outside of it.
 
     Without any character this is the byte vocabulary of ByT5 (Xue et al. 2022): 256 bytes behind the special pieces and tags.
     """
@@ -233,7 +234,7 @@ class CharacterVocabulary(Vocabulary):
         return np.array(symbols, dtype=np.int64)
 
     def decode(self, symbols: np.ndarray) -> str:
-        """The text; bytes that are not UTF-8 (a model may say anything) become U+FFFD."""
+        """The text; invalid UTF-8 bytes (which a model may output) become U+FFFD."""
         return b"".join(self._bytes[symbol] for symbol in self.checked(symbols)).decode("utf-8", errors="replace")
 
     def save(self, folder: Path) -> None:
@@ -248,7 +249,7 @@ class CharacterVocabulary(Vocabulary):
 
 
 def split_words(text: str, separator: str | None) -> list[str]:
-    """The words of a text; none for the empty text, whatever the separator."""
+    """The words of a text; none for an empty text, with any separator."""
     return text.split(separator) if text else []
 
 
@@ -261,8 +262,8 @@ _MARKS_APART = re.compile(r"\w+(?:[-'\u2019.+_]\w+)*|[^\w\s]")
 
 
 class _Marks(dict[int, str]):
-    """Each character with one and the same mark for those that belong to the letter before them, for `str.translate`: accents, vowel signs
-    of India, vowels of Arabic and Hebrew, invisible joiners. Python's `re` has no class for them."""
+    """Maps characters that belong to the preceding letter to a common mark, for `str.translate`: accents, vowel signs of India, vowels of
+    Arabic and Hebrew, invisible joiners. Python's `re` has no class for them."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -274,7 +275,7 @@ _MARKS = _Marks()
 
 
 def split_punctuation(word: str, *, marks_apart: bool = False) -> list[str]:
-    """A word without its punctuation, and the marks around it in their order; hyphens, dots and apostrophes inside stay in it."""
+    """A word split from the punctuation marks around it, in order; hyphens, dots and apostrophes inside are kept."""
     if marks_apart or word.isascii():
         parts = _MARKS_APART.findall(word)
     else:
@@ -288,7 +289,7 @@ def split_punctuation(word: str, *, marks_apart: bool = False) -> list[str]:
 
 
 def joined_punctuation(text: str) -> str:
-    """What `split_punctuation` was made of, from its parts with spaces between them."""
+    """Undo `split_punctuation`, given its parts joined by spaces."""
     return text.replace(f" {JOINER}", "").replace(f"{JOINER} ", "").replace(JOINER, "")
 
 

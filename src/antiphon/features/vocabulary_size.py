@@ -1,4 +1,4 @@
-"""How many pieces a vocabulary should have for so many texts: as many as the texts can teach.
+"""Chooses a vocabulary size that suits the amount of text.
 
 Gowda and May 2020 ("Finding the Optimal Vocabulary Size for Neural Machine Translation") found that the best vocabulary of subwords is the
 largest of which 95 % of the pieces occur at least 100 times. With frequencies that fall by Zipf's law, the piece of rank r of V occurs
@@ -19,14 +19,14 @@ _STEP = 100
 
 @dataclass(frozen=True)
 class Sized:
-    """A size, and why, for people."""
+    """A size, and the reason for it, for people."""
 
     size: int
     reason: str
 
 
 def subword_size(words: int, letters: int, *, byte_fallback: bool = True, tags: int = 0) -> Sized:
-    """The size for subwords of texts of so many running words, written with so many different letters, each of which is a piece."""
+    """The size for subwords, given the number of running words and of different letters, each of which is a piece."""
     seen = PIECES_OF_A_WORD * words
     low, high = 2, MOST
     while low < high:
@@ -39,7 +39,7 @@ def subword_size(words: int, letters: int, *, byte_fallback: bool = True, tags: 
 
 
 def word_size(counts: Iterable[int], *, occupied: int) -> Sized:
-    """The size for whole words, from how often each occurs; `occupied` pieces are no words."""
+    """The size for whole words, given their frequencies; `occupied` pieces are no words."""
     often = sum(count >= WORD_SEEN for count in counts)
     if often >= WORDS_MOST:
         return Sized(WORDS_MOST, f"the most that pays; {often:,} words occur {WORD_SEEN} times")
@@ -47,7 +47,7 @@ def word_size(counts: Iterable[int], *, occupied: int) -> Sized:
 
 
 def count_words(texts: Iterable[str]) -> tuple[int, int]:
-    """Running words, and different letters."""
+    """The number of running words, and of different letters."""
     words, letters = 0, set[str]()
     for text in texts:
         words += len(text.split())
@@ -56,7 +56,7 @@ def count_words(texts: Iterable[str]) -> tuple[int, int]:
 
 
 def sized_subwords(lines: Sequence[str], total: int, tags: Sequence[str], *, byte_fallback: bool) -> Sized:
-    """The size for subwords of texts, of which these lines were drawn from `total`."""
+    """The size for subwords, given these lines, a sample of `total` lines."""
     words, letters = count_words(lines)
     return subword_size(round(words * total / max(len(lines), 1)), letters, byte_fallback=byte_fallback, tags=len(tags))
 

@@ -1,4 +1,4 @@
-"""Which word of a text each of its symbols belongs to: what alignments and features of words need, since models know symbols alone.
+"""Finds the word of each symbol in a text, which alignments and factors of words need, since models only have symbols.
 
 Words are what stands between white space in the text as it was given, before it was normalized. Subwords mostly say themselves where a word
 begins. Where they do not, words are encoded one by one, and where the parts are the whole they say who owns what. Where they are not (a
@@ -26,26 +26,26 @@ class Reads(Protocol):
     """A feature of texts."""
 
     def encode(self, value: str, /) -> np.ndarray:
-        """The symbols of a text with what stands around every text."""
+        """The symbols of a text with those that surround every text."""
 
     def phrase(self, text: str, /) -> tuple[int, ...]:
-        """The symbols of a part of a text."""
+        """The symbols of a phrase."""
 
 
 def words_in(text: str) -> list[str]:
-    """The words of a text, as an alignment counts them."""
+    """The words of a text, as alignments count them."""
     return _WORD.findall(text)
 
 
 def word_places(feature: Reads, text: str, before: str = "") -> Int[np.ndarray, " T"]:
-    """For each symbol of `feature.encode(before + text)` the number of its word in `text`, or -1; (T,) int64."""
+    """For each symbol of `feature.encode(before + text)` the index of its word in `text`, or -1; (T,) int64."""
     found = places_of(feature, np.asarray(feature.encode(before + text), dtype=np.int64), text, before)
     assert found is not None, "the symbols are those of the text"
     return found
 
 
 def places_of(feature: Reads, symbols: Int[np.ndarray, " T"], text: str, before: str) -> Int[np.ndarray, " T"] | None:
-    """For each of some symbols of `before + text` the number of its word in `text`, or -1.
+    """For each of some symbols of `before + text` the index of its word in `text`, or -1.
 
     The symbols may be another segmentation than the usual one, as long as they say where words begin; None where they do not.
     """
@@ -68,7 +68,7 @@ def places_of(feature: Reads, symbols: Int[np.ndarray, " T"], text: str, before:
 
 
 def _by_starts(feature: TextFeature, symbols: Int[np.ndarray, " T"], text: str, before: str) -> Int[np.ndarray, " T"] | None:
-    """The owners, where as many symbols begin a word as there are words; None where that is not so, as with symbols of characters."""
+    """The words of symbols if as many symbols begin a word as there are words; None otherwise, as for characters."""
     vocabulary = feature.vocabulary
     starts = vocabulary.word_starts
     if starts is None or feature.opening or not len(symbols):
@@ -87,14 +87,15 @@ def _by_starts(feature: TextFeature, symbols: Int[np.ndarray, " T"], text: str, 
 
 
 def _as_parts(inner: tuple[int, ...], front: tuple[int, ...], parts: Sequence[tuple[int, ...]]) -> list[int] | None:
-    """The owners, where the symbols of the whole are those of its parts; None where they are not."""
+    """The words of symbols if the whole is encoded like its words one by one; None otherwise."""
     if inner != (*front, *(symbol for part in parts for symbol in part)):
         return None
     return [NO_WORD] * len(front) + [word for word, part in enumerate(parts) for _ in part]
 
 
 def _as_beginnings(feature: Reads, inner: tuple[int, ...], before: str, beginnings: Sequence[str]) -> list[int]:
-    """The owners, where each symbol belongs to the first beginning that has it and all symbols before it."""
+    """The words of symbols by encoding longer and longer beginnings: each symbol belongs to the first beginning that contains it and all
+    before it."""
     owners = [NO_WORD] * (_agreeing(inner, feature.phrase(before)) if before else 0)
     for word, beginning in enumerate(beginnings):
         reached = len(inner) if word == len(beginnings) - 1 else _agreeing(inner, feature.phrase(before + beginning))
@@ -103,6 +104,6 @@ def _as_beginnings(feature: Reads, inner: tuple[int, ...], before: str, beginnin
 
 
 def _agreeing(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many symbols two texts begin with alike."""
+    """The number of equal symbols at the beginnings of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))

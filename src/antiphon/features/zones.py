@@ -1,4 +1,4 @@
-"""Instants <-> what a clock on the wall shows in a zone: "Europe/Berlin", "UTC", or a fixed distance from UTC such as "+01:00".
+"""Converts between instants and local times in a time zone: "Europe/Berlin", "UTC", or a fixed offset from UTC such as "+01:00".
 
 Times are int64 microseconds since 1970. Without a zone (None) both are the same. As in Python (PEP 495), a time that a change of clocks
 shows twice is the first of both, and one that it leaves out is as much later as the clocks were put forward.
@@ -16,7 +16,7 @@ _HOUR = 3_600_000_000
 
 
 def check_zone(zone: str) -> None:
-    """Raise ConfigError unless there is a zone of this name."""
+    """Raise ConfigError unless there is a time zone of this name."""
     try:
         wall_times(np.zeros(1, dtype=np.int64), zone)
     except ValueError:
@@ -24,7 +24,7 @@ def check_zone(zone: str) -> None:
 
 
 def wall_times(instants: np.ndarray, zone: str | None) -> np.ndarray:
-    """What the clock shows at instants (T,), as microseconds of a clock that is never changed. Raises ValueError for no zone."""
+    """The local times at instants (T,), in microseconds on a clock without changes. Raises ValueError for an unknown zone."""
     distance = _distance(zone)
     if distance is not None:
         return instants + distance if distance else instants
@@ -39,7 +39,7 @@ def wall_times(instants: np.ndarray, zone: str | None) -> np.ndarray:
 
 
 def instants_of(shown: np.ndarray, zone: str | None) -> np.ndarray:
-    """When the clock shows these times (T,)."""
+    """The instants of these local times (T,)."""
     distance = _distance(zone)
     if distance is not None:
         return shown - distance if distance else shown
@@ -54,7 +54,7 @@ def instants_of(shown: np.ndarray, zone: str | None) -> np.ndarray:
 
 
 def nominal_times(instants: np.ndarray, zone: str | None) -> np.ndarray:
-    """Wall times (T,), with those that a change of clocks moved put back to the hour that the others stand at."""
+    """Local times (T,) in which those shifted by a change of clocks are set back to the hour of the others."""
     shown = wall_times(instants, zone)
     if _distance(zone) is not None or not len(shown):
         return shown
@@ -68,7 +68,7 @@ def nominal_times(instants: np.ndarray, zone: str | None) -> np.ndarray:
 
 
 def zone_of(value: datetime) -> str | None:
-    """The zone of one of Python's times; None where it has none."""
+    """The zone of a Python datetime; None if it has none."""
     if value.tzinfo is None:
         return None
     name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
@@ -76,13 +76,13 @@ def zone_of(value: datetime) -> str | None:
 
 
 def fixed_zone(value: datetime) -> str:
-    """The distance from UTC that one of Python's times has, as a zone."""
+    """The UTC offset of a Python datetime, as a zone."""
     minutes = round((value.utcoffset() or timedelta()).total_seconds() / 60)
     return "UTC" if minutes == 0 else f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
 def python_zone(zone: str) -> tzinfo:
-    """The zone as Python's times carry it."""
+    """The zone as a Python tzinfo."""
     distance = _distance(zone)
     if distance is not None and zone != "UTC":
         return timezone(timedelta(microseconds=distance))
@@ -92,7 +92,7 @@ def python_zone(zone: str) -> tzinfo:
 
 
 def _distance(zone: str | None) -> int | None:
-    """Microseconds that the clock is ahead of UTC; None where that changes."""
+    """The offset from UTC in microseconds; None if it changes."""
     if zone is None or zone == "UTC":
         return 0
     fixed = _FIXED.fullmatch(zone)

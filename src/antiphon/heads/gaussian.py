@@ -21,7 +21,7 @@ class GaussianConfig:
     name: Literal["gaussian"] = "gaussian"
     """The name of this head."""
     min_scale: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    """The least standard deviation, in scaled units: without it, a series that repeats itself makes the density grow without bound."""
+    """The smallest standard deviation, in scaled units: without it, a series that repeats itself makes the density grow without bound."""
 
 
 def normal(parameters: Tensor, min_scale: float) -> Normal:

@@ -27,11 +27,11 @@ class MixtureConfig:
     name: Literal["mixture"] = "mixture"
     """The name of this head."""
     of: Literal["gaussian", "student_t"] = "gaussian"
-    """What is mixed."""
+    """The kind of distribution that is mixed."""
     components: Annotated[int, Field(ge=2)] = 3
-    """How many are mixed."""
+    """The number of components."""
     min_scale: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    """The least scale of a component, in scaled units."""
+    """The smallest scale of a component, in scaled units."""
 
 
 @final

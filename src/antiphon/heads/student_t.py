@@ -33,7 +33,7 @@ class StudentTConfig:
     name: Literal["student_t"] = "student_t"
     """The name of this head."""
     min_scale: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    """The least scale, in scaled units."""
+    """The smallest scale, in scaled units."""
 
 
 @final

@@ -82,7 +82,7 @@ def _config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} must be JSON, but cannot be read as such: {error}.") from error
     if not isinstance(found, dict):
-        raise CheckpointError(f"{path} must be a JSON object, but is none.")
+        raise CheckpointError(f"{path} must be a JSON object, but is not.")
     return found
 
 

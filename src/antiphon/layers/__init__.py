@@ -1,1 +1,1 @@
-"""Parts of networks, for any task."""
+"""Building blocks of networks, for any task."""

@@ -1,4 +1,4 @@
-"""Scores of additive attention (Bahdanau et al. 2015), whose inner values, D for each pair of a query and a place, are never kept.
+"""Additive attention scores (Bahdanau et al. 2015); the inner vectors, D numbers for each pair of query and key, are never kept in memory.
 
 Unusual here: (B, T, S, D) values go through a tanh to become (B, T, S) scores. Recorded as they are, they fill memory: 64 pairs of 60
 elements with 512 units take half a gigabyte, three times over. So they are made in blocks of a megabyte, and made again for the
@@ -24,7 +24,7 @@ def additive_scores(
     seen: Float[Tensor, "B T S F"] | None = None,
     seen_weight: Float[Tensor, "D F"] | None = None,
 ) -> Float[Tensor, "B T S"]:
-    """energy . tanh(query + key), and with `seen`, F numbers for each pair, energy . tanh(query + key + seen_weight seen)."""
+    """energy . tanh(query + key); with `seen`, F numbers for each pair, energy . tanh(query + key + seen_weight seen)."""
     if torch.compiler.is_compiling():
         return _inner(queries, keys, seen, seen_weight) @ energy
     dtype = torch.promote_types(queries.dtype, keys.dtype)
@@ -41,7 +41,7 @@ def _inner(queries: Tensor, keys: Tensor, seen: Tensor | None, seen_weight: Tens
 
 
 def _blocks(queries: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Rows and steps to be done at once."""
+    """The numbers of rows and steps to process at once."""
     rows, steps = queries.shape[:2]
     block = _BLOCK if queries.device.type == "cpu" else _GPU_BLOCK
     one = max(keys.shape[1] * keys.shape[2], 1)  # inner values of one query

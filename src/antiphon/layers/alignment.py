@@ -23,7 +23,7 @@ Scoring = Literal["dot", "general", "additive", "location", "multi_head"]
 
 @final
 class Alignment(nn.Module):
-    """Weights over the source and the context vector that they make; `project` is done once per source."""
+    """Attention weights over the source and the resulting context vector; `project` is computed once per source."""
 
     def __init__(self, scoring: Scoring, dim: int, *, heads: int = 1, coverage: bool = False, filters: int = 10, kernel_size: int = 31):
         super().__init__()
@@ -77,7 +77,8 @@ class Alignment(nn.Module):
         return (weights @ values).view(rows, steps, -1), weights.view(rows, steps, -1)
 
     def _places(self, earlier: Float[Tensor, "B W S"] | None) -> tuple[Tensor | None, Tensor | None]:
-        """What additive scores see of earlier weights at each place, (B, W, S, F), and the map of it to vectors, (D, F).
+        """The features of earlier attention weights at each source state for additive scores, (B, W, S, F), and the map from them to
+        vectors, (D, F).
 
         With coverage that is what was attended to so far; with location-aware scores, a convolution over where the step before looked.
         Weights of padding are 0, as is what lies beyond the ends.

@@ -31,7 +31,7 @@ Rotation = tuple[Tensor, Tensor]
 
 @final
 class SelfAttention(nn.Module):
-    """Attention of a sequence to itself. `attend_sequence` for training, `attend_step` for decoding with a buffer."""
+    """Self-attention. `attend_sequence` is for training, `attend_step` for decoding with a buffer."""
 
     def __init__(self, dim: int, heads: int, key_value_heads: int, *, head_dim: int, dropout: float = 0.0, bias: bool = True):
         super().__init__()
@@ -57,7 +57,7 @@ class SelfAttention(nn.Module):
         causal: bool = False,
         rotation: Rotation | None = None,
     ) -> tuple[Float[Tensor, "B T D"], KeysValues]:
-        """Attend to a past of P elements and within the sequence; also what is the past of the next elements, (B, G, P + T, K).
+        """Attend to P earlier elements and within the sequence; also returns the past for the next elements, (B, G, P + T, K).
 
         `mask` broadcasts against (B, H, T, P + T), `rotation` is (P + T, K). What is kept is not rotated yet, so positions count from the
         oldest element that is kept: only distances matter, and in a long stream places would grow beyond what single precision tells apart.
@@ -85,8 +85,8 @@ class SelfAttention(nn.Module):
         rotation: Rotation | None = None,
         at: Int[Tensor, " W"] | None = None,
     ) -> Float[Tensor, "R D"]:
-        """Write the keys and values of W = R / N rows into the places `at`, the last W when not given, then attend to all C of them as the
-        mask, (N or 1, 1 or G, W * H/G, C), says. Cosines and sines are (K,): all rows are at the same position."""
+        """Write the keys and values of W = R / N rows into the slots `at`, by default the last W, then attend to all C slots according to
+        the mask, (N or 1, 1 or G, W * H/G, C). Cosines and sines are (K,): all rows are at the same position."""
         sources, _, groups, places, size = kept.shape
         width = len(x) // max(sources, 1)
         parts = self.query_key_value(x).view(sources, width, self.heads + 2 * groups, size)
@@ -118,7 +118,7 @@ class SelfAttention(nn.Module):
 
 @final
 class CrossAttention(nn.Module):
-    """Attention to a memory. `project` is done once per source; the queries of all its hypotheses share the result."""
+    """Attention to a memory. `project` is computed once per source; the queries of all its hypotheses share the result."""
 
     def __init__(
         self,
@@ -151,8 +151,8 @@ class CrossAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "N T D"], memory: KeysValues, mask: Bool[Tensor, "*M S"] | None, *, weights: bool = False
     ) -> tuple[Float[Tensor, "N T D"], Float[Tensor, "N T S"] | None]:
-        """Attend to the memory: N is B, or R = B * W with T = 1. Returns also the weights, averaged over heads (the first
-        `shown_heads` of them), when asked.
+        """Attend to the memory: N is B, or R = B * W with T = 1. When asked, also returns the weights, averaged over heads (the first
+        `shown_heads` of them).
 
         The mask is (B, S), or (N, T, S) where steps do not see the same; none says that the memory has no padding.
         """
@@ -177,7 +177,7 @@ class CrossAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(rows, steps, -1)), attention
 
     def step(self, x: Float[Tensor, "R D"], memory: KeysValues, bias: Float[Tensor, "B 1 1 S"] | None) -> Float[Tensor, "R D"]:
-        """One step of all hypotheses; `bias` hides what is not to be seen."""
+        """One step of all hypotheses; `bias` masks states of the memory."""
         sources, groups, _, size = memory.keys.shape
         width = len(x) // max(sources, 1)
         queries = self.query(x).view(sources, width, groups, -1, size)
@@ -191,5 +191,5 @@ class CrossAttention(nn.Module):
         return out
 
     def _by_query(self, mask: Bool[Tensor, "N T S"], sources: int) -> Bool[Tensor, "B 1 Q S"]:
-        """What each query sees, in the order in which queries that share keys stand side by side."""
+        """The mask for each query, in the order in which queries that share keys are arranged."""
         return mask.view(sources, -1, mask.shape[2]).repeat_interleave(self.heads // self.groups, dim=1).unsqueeze(1)

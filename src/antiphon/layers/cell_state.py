@@ -1,4 +1,4 @@
-"""What a Transformer's decoder keeps between steps when it is recurrent: one vector a layer.
+"""The decoder state of a Transformer whose decoder is recurrent: one vector per layer.
 
 A state's `look_back` begins a step. What it returns is called by each layer in turn, with the layer's number, the layer, and the vectors
 that look back; then its `after` is the state behind the step. A decoder of attention keeps more: `lockstep.py` in a search, and
@@ -17,31 +17,31 @@ from antiphon.layers.transformer_layers import DecoderLayer, Positioned
 
 @dataclass(frozen=True)
 class CellState:
-    """The cells of all layers: as large at the last step as at the first."""
+    """The cells of all layers, whose size does not grow from step to step."""
 
     cells: Float[Tensor, "R L D"]
     position: Int[Tensor, " R"]
 
     def look_back(self, positioned: Positioned, dtype: torch.dtype) -> "RecurringBack":
-        """Begin a step; a recurrence needs to know nothing of positions."""
+        """Begin a step; a recurrence needs no positions."""
         return RecurringBack(self)
 
 
 @final
 class RecurringBack:
-    """A step of every layer's recurrence; leaves the given state alone."""
+    """One step of every layer's recurrence; does not change the given state."""
 
     def __init__(self, state: CellState):
         self.state = state
         self.cells: list[Tensor] = []
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """What this layer keeps of the steps so far, this one included."""
+        """The layer's output for the steps so far, this one included."""
         assert layer.recurrence is not None, "a layer of attention has another state"
         found, cell = layer.recurrence.step(y.squeeze(1), self.state.cells[:, index])
         self.cells.append(cell)
         return found.unsqueeze(1)
 
     def after(self) -> CellState:
-        """The state once every layer was called."""
+        """The state after all layers have been called."""
         return CellState(torch.stack(self.cells, dim=1), self.state.position + 1)

@@ -1,4 +1,4 @@
-"""Every channel of a target by itself, through one model of a single channel: channel independence (Nie et al. 2023, PatchTST).
+"""Channel independence (Nie et al. 2023, PatchTST): each channel of a target goes separately through one model for a single channel.
 
 The channels of a source become sources of their own, each with its own past, its own mark of what was observed, its own size, and all that
 stands beside the targets; what the model says for them is put together again. So weights are shared, channels cannot be confused, and
@@ -26,18 +26,18 @@ ChannelInputs = Literal["own", "all"]
 
 @dataclass(frozen=True)
 class ChannelRows:
-    """A tree of the wrapped model, whose rows are (source, channel, hypothesis): `width` hypotheses of each source, C channels."""
+    """A state of the wrapped model, whose rows are (source, channel, hypothesis): `width` hypotheses of each source, C channels."""
 
     inner: Any
     channels: int
     width: int = 1
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "ChannelRows":
-        """As `sequences.select_rows`, all channels of a row together. A source keeps its number of hypotheses where that can be."""
+        """Like `sequences.select_rows`, with all channels of a row together. A source keeps its number of hypotheses if possible."""
         return self.grouped(index, self.width if index.shape[0] % self.width == 0 else 1)
 
     def grouped(self, index: Int[Tensor, " N"], width: int) -> "ChannelRows":
-        """Some rows, `width` of them for each source."""
+        """A selection of rows, `width` of them for each source."""
         first = index // self.width * (self.channels * self.width) + index % self.width  # where each row's first channel is
         each = first[:, None] + torch.arange(self.channels, device=index.device) * self.width
         places = each.view(index.shape[0] // width, width, self.channels).transpose(1, 2).flatten()
@@ -46,8 +46,8 @@ class ChannelRows:
 
 @final
 class ChannelIndependent(StepwiseModel):
-    """`make(source, target)` builds the StepwiseModel of one channel, whose output layer is its `head`; `say` makes of it a function that
-    says channels with a vector each, (..., C, D). The target channels must be the first of the source.
+    """`make(source, target)` builds the StepwiseModel for one channel, whose output layer is its `head`; `say` turns that into a function
+    from channels with a vector each, (..., C, D), to the output. The target channels must be the first ones of the source.
 
     `inputs` says whether a channel reads its own mark and size, or those of all.
     """
@@ -77,30 +77,30 @@ class ChannelIndependent(StepwiseModel):
 
     @property
     def longest_source(self) -> int | None:
-        """As the wrapped model."""
+        """That of the wrapped model."""
         return self.inner.longest_source  # type: ignore[no-any-return]
 
     @property
     def longest_target(self) -> int | None:
-        """As the wrapped model."""
+        """That of the wrapped model."""
         return self.inner.longest_target  # type: ignore[no-any-return]
 
     @property
     def gives_attention(self) -> bool:
-        """As the wrapped model."""
+        """Whether the wrapped model gives its attention weights."""
         return self.inner.gives_attention  # type: ignore[no-any-return]
 
     def encode(self, source: Padded) -> Memory:
-        """Each channel read by itself. The wrapped model's memory is among the projections; states are empty, (B, S, 0)."""
+        """Encode each channel separately. The wrapped model's memory is stored among the projections; states are empty, (B, S, 0)."""
         values = _apart(source.values, self._read).flatten(0, 1)
         return self._joined(self.inner.encode(Padded(values, source.lengths.repeat_interleave(self.channels))))
 
     def project(self, memory: Memory) -> Memory:
-        """What the wrapped model projects, for each channel."""
+        """The wrapped model's projections for each channel."""
         return self._joined(self.inner.project(memory.projections.inner))
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All steps of all channels; weights over the source are the mean of theirs."""
+        """All steps of all channels; attention weights over the source are averaged over the channels."""
         values = _apart(inputs.values, self._heard).flatten(0, 1)
         apart = Padded(values, inputs.lengths.repeat_interleave(self.channels))
         return self._together(self.inner.decode(apart, memory.projections.inner, attention=attention), 1)
@@ -119,12 +119,12 @@ class ChannelIndependent(StepwiseModel):
         return self._together(output, width), replace(state, inner=inner)
 
     def _joined(self, memory: Memory) -> Memory:
-        """The memory of B * C sources as one of B."""
+        """The memory for B * C sources, arranged as a memory for B."""
         own = slice(None, None, self.channels)
         return Memory(memory.states[own, :, :0], memory.mask[own], projections=ChannelRows(memory, self.channels))
 
     def _together(self, output: Output, width: int) -> Output:
-        """What was said for (B, C, W) rows as what is said for R rows: features (R, ..., C * D)."""
+        """Outputs for (B, C, W) rows, arranged as outputs for R rows: features (R, ..., C * D)."""
         rows = (-1, self.channels, width)
         features = output.features.unflatten(0, rows).transpose(1, 2).flatten(0, 1).movedim(1, -2).flatten(-2)
         weights = None if output.attention is None else output.attention.unflatten(0, rows).mean(dim=1).flatten(0, 1)
@@ -135,9 +135,8 @@ class ChannelIndependent(StepwiseModel):
 
 
 def _places(channels: int, width: int, own: tuple[int, int]) -> Int[Tensor, "C K"]:
-    """Which of `width` numbers each channel is given: its value, its own of the numbers (first, count) that there are one of for each
-    channel, and all others behind the values.
-    """
+    """The indices, among `width` numbers, of each channel's inputs: its value, its own among the numbers (first, count) of which there is
+    one per channel, and all other numbers after the values."""
     first, count = own
     each, others = torch.arange(channels)[:, None], torch.arange(channels, width)
     beside = others[(others < first) | (others >= first + count)].expand(channels, -1)
@@ -145,13 +144,13 @@ def _places(channels: int, width: int, own: tuple[int, int]) -> Int[Tensor, "C K
 
 
 def _apart(values: Float[Tensor, "B *rest N"], places: Int[Tensor, "C K"]) -> Float[Tensor, "B C *rest K"]:
-    """What each channel is given of values."""
+    """The inputs of each channel, taken from values."""
     given: Tensor = values.index_select(-1, places.flatten()).unflatten(-1, places.shape)
     return given.movedim(-2, 1)
 
 
 def check_channels(source: Spec, target: Spec) -> None:
-    """Raise ConfigError unless channels can be taken apart."""
+    """Raise ConfigError unless the channels can be treated separately."""
     if not isinstance(source, ValueSpec) or not isinstance(target, ValueSpec):
         raise ConfigError("`model.channels` must be `mixing` when source or target is made of symbols, but is `independent`.")
     if source.channels < target.channels:

@@ -1,4 +1,4 @@
-"""A long sequence cut into chunks that the encoder reads by themselves: cost grows with the length, not with its square.
+"""Cuts a long sequence into chunks that are encoded separately: the cost grows linearly with the length, not with its square.
 
 The decoder attends to the states of all chunks side by side, so evidence from different chunks meets there (fusion in the decoder, Izacard
 and Grave 2021). Elements keep the positions that they have in the whole sequence.
@@ -11,7 +11,7 @@ from antiphon.layers.groups import grouped, side_by_side
 
 
 def cut(x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], length: int) -> tuple[Float[Tensor, "BN P D"], Bool[Tensor, "BN P"]]:
-    """Vectors and mask as rows of their own for each chunk; the last chunk is filled up, and chunks of padding stay.
+    """Vectors and mask with a row for each chunk; the last chunk is padded, and chunks of padding are kept.
 
     A chunk of nothing but padding counts as real, since attention to nothing is not a number. Nobody looks at it.
     """
@@ -20,5 +20,5 @@ def cut(x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], length: int) -> tu
 
 
 def join(pieces: Float[Tensor, "BN P D"], batch: int, length: int) -> Float[Tensor, "B S D"]:
-    """The states of all chunks of a sequence side by side; `length` is S."""
+    """Concatenate the states of all chunks of a sequence; `length` is S."""
     return side_by_side(pieces.unflatten(0, (batch, -1)), length)

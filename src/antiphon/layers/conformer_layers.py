@@ -1,4 +1,4 @@
-"""The Conformer encoder (Gulati et al. 2020): attention for what is far, convolution for what is near, between two half feed-forwards.
+"""The Conformer encoder (Gulati et al. 2020): attention for global context, convolution for local context, between two half feed-forwards.
 
     frames -> subsampling -> blocks: x + FFN/2, + self-attention, + convolution, + FFN/2, norm -> states
 
@@ -31,7 +31,7 @@ FramePositions = Literal["rotary", "relative"]
 
 @dataclass(frozen=True)
 class ConformerShape:
-    """Sizes and variations of the encoder. `kernel_size` None leaves the convolution and one feed-forward out: a plain Transformer encoder.
+    """Sizes and variants of the encoder. `kernel_size` None removes the convolution and one feed-forward: a plain Transformer encoder.
 
     `inner` are the numbers of blocks, from 1, whose states are given beside the last one's.
     """
@@ -54,7 +54,7 @@ class ConformerShape:
     checkpoint_activations: bool = False
 
     def check(self) -> None:
-        """Raise ConfigError for sizes that do not fit each other."""
+        """Raise ConfigError for sizes that do not go together."""
         for field in ("dim", "layers", "heads", "feed_forward_dim", "subsampling_width"):
             if getattr(self, field) < 1:
                 raise ConfigError(f"`model.{field}` must be at least 1, but is {getattr(self, field)}.")
@@ -76,7 +76,7 @@ class ConformerShape:
 
 
 class BlockPast(NamedTuple):
-    """What a block looks back at: keys and values of P states, and the last inputs of its convolution, if it has one."""
+    """The past that a block uses: keys and values of P states, and the last inputs of its convolution, if it has one."""
 
     attended: KeysValues
     convolved: Float[Tensor, "B C D"] | None
@@ -84,7 +84,7 @@ class BlockPast(NamedTuple):
 
 @dataclass(frozen=True)
 class ConformerPast:
-    """What an encoder looks back at: the last group of frames, and the pasts of its blocks."""
+    """The past that an encoder uses: the last group of frames, and the pasts of its blocks."""
 
     frames: Float[Tensor, "B F C"]
     blocks: tuple[BlockPast, ...]
@@ -151,7 +151,7 @@ class ConformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(ConformerBlock(shape) for _ in range(shape.layers))
 
     def forward(self, source: Padded) -> tuple[Padded, tuple[Float[Tensor, "B S D"], ...]]:
-        """The states with their lengths, and those of the inner blocks that were asked for."""
+        """The states with their lengths, and the states of the inner blocks in `inner`."""
         frames = self.subsampling(source)
         visible, rotation = self._seen(frames, 0)
         x, inner = self.dropout(frames.values), []
@@ -165,7 +165,8 @@ class ConformerEncoder(nn.Module):
         return Padded(x, frames.lengths), tuple(inner)
 
     def follow(self, source: Padded, past: ConformerPast | None = None) -> tuple[Padded, ConformerPast]:
-        """The states of chunks behind those whose past this is, as `forward` makes them of the whole; and the past of the next.
+        """The states of chunks that continue the given past, equal to those that `forward` computes for the whole; and the past for the
+        next chunks.
 
         Frames (B, S, C) are whole chunks, `chunk * subsampling` frames each, but for the last of a recording: rows may end anywhere, and
         what a row says behind its end has no meaning. The past is as large after an hour as after `left_chunks` chunks.
@@ -180,7 +181,7 @@ class ConformerEncoder(nn.Module):
         return Padded(x, frames.lengths), ConformerPast(kept, tuple(pasts))
 
     def _shortened(self, past: BlockPast) -> BlockPast:
-        """What the next chunk may see of it."""
+        """The part of the past that the next chunk may attend to."""
         if self.shape.chunk is None or self.shape.left_chunks is None:
             return past
         first = max(past.attended.keys.shape[2] - self.shape.left_chunks * self.shape.chunk, 0)
@@ -188,7 +189,7 @@ class ConformerEncoder(nn.Module):
         return BlockPast(KeysValues(keys[:, :, first:], values[:, :, first:]), past.convolved)
 
     def _seen(self, frames: Padded, before: int) -> tuple[Tensor, Rotation | None]:
-        """What each frame may attend to, broadcast against (B, H, S, P + S), and rotations (P + S, K); P is `before`.
+        """The mask of what each frame may attend to, broadcast against (B, H, S, P + S), and rotations (P + S, K); P is `before`.
 
         A past begins with a chunk, so chunks and positions may be counted from its first frame.
         """

@@ -35,7 +35,7 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_variance", torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
-        """The normalized frames; what lies behind a row's end has no meaning."""
+        """The normalized frames; values beyond a row's end have no meaning."""
         mean, variance = self._statistics(x, mask) if self.training else (self.running_mean, self.running_variance)
         normalized: Tensor = (x - mean) * (variance + self.epsilon).rsqrt() * self.weight + self.bias
         return normalized
@@ -52,7 +52,7 @@ class MaskedBatchNorm(nn.Module):
 
 @final
 class ConvolutionModule(nn.Module):
-    """Each frame with its neighbours, (B, S, D) -> (B, S, D), and what the next frames look back at, (B, P, D)."""
+    """Mixes each frame with its neighbours, (B, S, D) -> (B, S, D), and returns the past for the next frames, (B, P, D)."""
 
     def __init__(self, dim: int, kernel_size: int, norm: ConvolutionNorm, *, causal: bool = False):
         super().__init__()
@@ -66,7 +66,7 @@ class ConvolutionModule(nn.Module):
     def forward(
         self, x: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"], past: Float[Tensor, "B P D"] | None = None
     ) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B P D"]]:
-        """Mix neighbouring frames of each channel. `past` is what the frames before gave, silence when there were none.
+        """Mix neighbouring frames of each channel. `past` is what was returned for the previous frames; silence at the beginning.
 
         What is given back is the past of the next frames, if all rows are full.
         """
@@ -81,7 +81,8 @@ class ConvolutionModule(nn.Module):
         return self.contract(nn.functional.silu(x)), kept
 
     def _mixed(self, x: Float[Tensor, "B R D"]) -> Float[Tensor, "B S D"]:
-        """The depthwise convolution; on the CPU one over images of one row, channels innermost, so that nothing has to be moved."""
+        """The depthwise convolution; on the CPU as a 2-D convolution over images of height 1, channels last, so that no data are
+        rearranged."""
         weight, bias = self.depthwise.weight, self.depthwise.bias
         if x.device.type != "cpu":
             return self.depthwise(x.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]

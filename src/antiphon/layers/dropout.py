@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) whose random numbers are cheap on the CPU.
+"""Dropout (Srivastava et al. 2014) with cheap random numbers on the CPU.
 
 Unusual here: torch draws a number of 64 bits for every element, which takes a fifth of the time of a small Conformer's update. 16 bits
 are enough to decide, so one draw serves four elements. The probability is rounded to a multiple of 2**-16, and what is kept is scaled for
@@ -26,7 +26,7 @@ def dropout(x: Float[Tensor, "..."], probability: float) -> Float[Tensor, "..."]
 
 
 class _Dropped(torch.autograd.Function):
-    """x of any shape, and how many of all levels drop an element."""
+    """x of any shape, and the number of random levels at which an element is dropped."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped: int) -> Tensor:
@@ -48,5 +48,5 @@ class Dropout(nn.Dropout):
     """`nn.Dropout`, by `dropout`."""
 
     def forward(self, input: Float[Tensor, "..."]) -> Float[Tensor, "..."]:  # noqa: A002 - the name of nn.Dropout
-        """The input as it is when the model evaluates, thinned when it trains."""
+        """The input unchanged in evaluation mode, with dropout in training mode."""
         return dropout(input, self.p) if self.training and self.p > 0 else input

@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
         self.contract = Linear(hidden_dim, dim, bias=bias)
 
     def forward(self, x: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
-        """Each position for itself."""
+        """Transform each position separately."""
         hidden = self.expand(x)
         if self.gated:
             gate, hidden = hidden.chunk(2, dim=-1)

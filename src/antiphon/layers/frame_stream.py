@@ -1,4 +1,4 @@
-"""Encoders that follow a recording while it is made: frames in, states out, the same as if all frames had been there at once.
+"""Encodes a recording while it is still arriving: the states are the same as if all frames had been there at once.
 
 Here frames wait until their chunk is complete; what the encoder looks back at is its own affair (`follow`). So every frame is computed
 once, by the layers that also read whole recordings.
@@ -18,7 +18,7 @@ from antiphon.layers.subsampling import ConvolutionalSubsampling, StackedFrames
 
 @runtime_checkable
 class StreamingEncoder(Protocol):
-    """An encoder that goes on where it was: frames (B, S, C) behind a past, to states (B, S', D) and the past of what comes next."""
+    """An encoder that can continue: frames (B, S, C) with a past, to states (B, S', D) and the past for the next frames."""
 
     @property
     def subsampling(self) -> ConvolutionalSubsampling | StackedFrames: ...
@@ -28,7 +28,7 @@ class StreamingEncoder(Protocol):
 
 @final
 class FrameStream:
-    """Frames of one recording, (S, C) at a time, to states (S', D); they come a chunk at a time."""
+    """Turns the frames of one recording, passed as (S, C) at a time, into states (S', D), one chunk at a time."""
 
     def __init__(self, encoder: StreamingEncoder, channels: int, chunk: int):
         subsampling = encoder.subsampling
@@ -40,7 +40,7 @@ class FrameStream:
 
     @torch.inference_mode()
     def feed(self, frames: Float[Tensor, "S C"]) -> Float[Tensor, "S2 D"]:
-        """The states of the chunks that are complete with these frames; (0, D) when none is."""
+        """The states of the chunks that these frames complete; (0, D) when none is complete."""
         self.waiting = torch.cat([self.waiting, frames.to(self.waiting)])
         found = [self.nothing]
         while len(self.waiting) >= self.frames_per_chunk:
@@ -50,7 +50,7 @@ class FrameStream:
 
     @torch.inference_mode()
     def finish(self) -> Float[Tensor, "S2 D"]:
-        """The states of the last chunk, which is not complete."""
+        """The states of the last chunk, which is incomplete."""
         rest, self.waiting = self.waiting, self.waiting[:0]
         return self._chunk(rest) if len(rest) else self.nothing
 

@@ -1,4 +1,4 @@
-"""From the elements of a sequence to vectors: an embedding for symbols, a projection (or nothing) for real values."""
+"""Maps the elements of a sequence to vectors: an embedding for symbols, a projection (or nothing) for real values."""
 
 from collections.abc import Sequence
 from typing import final
@@ -50,7 +50,7 @@ class Frontend(nn.Module):
             self.together = nn.Linear(dim + sum(widths), dim, bias=False)
 
     def forward(self, elements: Tensor, factors: Int[Tensor, "... K"] | None = None) -> Float[Tensor, "... D"]:
-        """Vectors for elements. Raises ConfigError when factors are needed and the model does not hand them on."""
+        """Vectors for elements. Raises ConfigError when factors are needed but the model does not pass them on."""
         if self.embedding is not None and self.symbols is not None:
             x = self.embedding(self.symbols.known(elements))
             x = x * self.scale if self.scale != 1.0 else x

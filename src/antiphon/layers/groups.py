@@ -1,4 +1,4 @@
-"""Neighbouring steps as groups of one size: chunks that are read by themselves, or frames side by side."""
+"""Groups neighbouring steps by a fixed size: chunks that are encoded separately, or frames that are concatenated."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn.functional import pad
 
 
 def grouped(x: Tensor, size: int) -> Tensor:
-    """Steps (B, S, ...) as groups (B, N, size, ...), of which the last is filled up with zeros; N is S / size, rounded up.
+    """Steps (B, S, ...) in groups (B, N, size, ...), of which the last is padded with zeros; N is S / size, rounded up.
 
     While a graph is traced, steps are looked up: for a length that is not known nobody can prove that it was filled up to a multiple.
     """
@@ -19,7 +19,7 @@ def grouped(x: Tensor, size: int) -> Tensor:
 
 
 def side_by_side(groups: Tensor, steps: int) -> Tensor:
-    """Groups (B, N, size, ...) as steps (B, S, ...), without what they were filled up with; `steps` is S."""
+    """Groups (B, N, size, ...) as steps (B, S, ...) again, without padding; `steps` is S."""
     joined = groups.flatten(1, 2)
     if not torch.compiler.is_exporting():
         return joined.narrow(1, 0, steps)

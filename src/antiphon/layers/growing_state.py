@@ -1,4 +1,4 @@
-"""The state of an attention decoder as a graph hands it on: keys and values of the steps so far, one more behind each step.
+"""The state of an attention decoder in graphs: keys and values of the steps so far, which grow by one with each step.
 
 Unusual here: there is no room for steps to come, so a graph knows no longest output, and how many steps there were is the size of a
 dimension. Keys are kept as they were before rotation, as `SelfAttention.behind` takes them.
@@ -26,7 +26,7 @@ class GrowingState:
 
     @property
     def position(self) -> Int[Tensor, " R"]:
-        """Where the rows are, all at the same place."""
+        """The position of the rows, which is the same for all."""
         return torch.full((self.buffer.shape[0],), self.buffer.shape[PAST], dtype=torch.long, device=self.buffer.device)
 
     def look_back(self, positioned: Positioned, dtype: torch.dtype) -> "AppendingBack":
@@ -36,7 +36,7 @@ class GrowingState:
 
 @final
 class AppendingBack:
-    """Self-attention to the steps so far and to the one that is made; keeps what the next step looks back at."""
+    """Self-attention to the steps so far and the current one; keeps the keys and values for the next step."""
 
     def __init__(self, state: GrowingState, positioned: Positioned, dtype: torch.dtype):
         self.state = state
@@ -46,7 +46,7 @@ class AppendingBack:
         self.rotation: Rotation | None = None if positioned.rotary is None else positioned.rotary.angles(steps)
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """What this layer finds in the steps so far, this one included."""
+        """The layer's self-attention output over the steps so far, this one included."""
         assert layer.attention is not None, "a layer of recurrence has another state"
         past = KeysValues(self.state.buffer[:, index, 0], self.state.buffer[:, index, 1])
         found, kept = layer.attention.behind(y, past, self.bias, rotation=self.rotation)
@@ -54,12 +54,12 @@ class AppendingBack:
         return found
 
     def after(self) -> GrowingState:
-        """The state once every layer was called."""
+        """The state after all layers have been called."""
         return GrowingState(torch.stack(self.found, dim=1))
 
 
 def growing(tree: Any) -> Any:
-    """A state with all buffers that have room for steps replaced by such as grow, with no step in them yet."""
+    """A state in which buffers with room for steps are replaced by growing ones, which are still empty."""
     if isinstance(tree, LockstepState):
         return GrowingState(tree.buffer[..., :0, :])
     if is_dataclass(tree) and not isinstance(tree, type):

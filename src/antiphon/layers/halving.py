@@ -1,4 +1,4 @@
-"""Halvings of frames: convolutions of 3 x 3 in steps of 2, each with relu and silence behind a row's end; faster in training on the CPU.
+"""Halving of frames: 3 x 3 convolutions of stride 2, each with relu and zeros beyond a row's end; faster in training on the CPU.
 
 Unusual here: one recording after the other goes through all layers, so that its maps stay in the cache, and back again; the maps of the
 first layer, which are the largest, are computed again instead of kept. What oneDNN takes for a gradient depends on how tensors lie in
@@ -23,7 +23,7 @@ _SETTINGS = [2, 2], [1, 1], [1, 1], False, [0, 0], 1  # stride, padding, dilatio
 def halved(
     x: Float[Tensor, "B M S C"], convolutions: nn.ModuleList, lengths: Int[Tensor, " B"]
 ) -> tuple[Float[Tensor, "B O T F"], Int[Tensor, " B"]]:
-    """Maps of half the frames and half the channels for each convolution, and the lengths of rows.
+    """Maps with half the frames and half the channels after each convolution, and the lengths of rows.
 
     A convolution has a kernel of 3, a stride of 2 and a padding of 1. What lies behind a row's end is zero before each of them, and has no
     meaning in the result.
@@ -44,7 +44,7 @@ def halved(
 
 
 def silenced(x: Float[Tensor, "B M S C"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M S C"]:
-    """Zero behind each row's length."""
+    """Set everything beyond each row's length to zero."""
     behind = torch.arange(x.shape[2], device=x.device) >= lengths.unsqueeze(1)
     return x.masked_fill(behind[:, None, :, None], 0.0)
 
@@ -99,7 +99,7 @@ class _Halvings(torch.autograd.Function):
 
 
 def _maps(x: Float[Tensor, "1 M S C"], length: int, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """What each layer makes of one row; silent behind its end."""
+    """The outputs of each layer for one row; zero beyond its end."""
     maps = []
     for number in range(0, len(parameters), 2):
         x, length = _half(x, *parameters[number : number + 2]).relu_(), -(-length // 2)

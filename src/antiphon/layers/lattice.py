@@ -1,4 +1,4 @@
-"""The probability of a target over all its alignments with the states of an encoder, as a transducer gives it (Graves 2012).
+"""The probability of a target over all its alignments with the states of an encoder, as in a transducer (Graves 2012).
 
     node (s, u)   u symbols were said when state s is looked at
     blank         from (s, u) to (s + 1, u); the last of them, at the last state behind all symbols, ends the alignment
@@ -30,7 +30,7 @@ CHUNK = 1 << 20  # logits made at once: large enough for full matrix speed, smal
 
 @dataclass(frozen=True)
 class Arcs:
-    """Log-probabilities of the arcs that leave each node, and the normalizer of its logits; 0 where there is no node."""
+    """Log-probabilities of the arcs that leave each node, and the normalizer of its logits; 0 beyond the lattice."""
 
     blank: Float[Tensor, "B S U1"]
     label: Float[Tensor, "B S U1"]
@@ -39,7 +39,7 @@ class Arcs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many states and symbols each row has, on the device and on the host."""
+    """The number of states and symbols of each row, on the device and on the host."""
 
     frames: Int[Tensor, " B"]
     lengths: Int[Tensor, " B"]
@@ -53,7 +53,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Joined:
-    """What says logits of pairs: sums (..., J) of both sides -> (..., V), a logit for each symbol of `size`, in `dtype`."""
+    """Computes logits for pairs: from sums (..., J) of both sides to (..., V), a logit for each symbol of `size`, in `dtype`."""
 
     logits_of: Callable[[Float[Tensor, "... J"]], Float[Tensor, "... V"]]
     size: int
@@ -61,7 +61,7 @@ class Joined:
 
     @staticmethod
     def of(weight: Float[Tensor, "V J"], bias: Float[Tensor, " V"]) -> "Joined":
-        """The logits tanh(sum) @ weight.T + bias; takes the sum's memory."""
+        """The logits tanh(sum) @ weight.T + bias; reuses the memory of the sum."""
         precise = torch.promote_types(bias.dtype, torch.float32)
         return Joined(lambda sides: product(sides.tanh_(), weight).to(precise) + bias, len(bias), precise)
 
@@ -75,7 +75,7 @@ def arcs_of(
     sizes: Sizes,
     blank: int,
 ) -> Arcs:
-    """The arcs of every node, chunk by chunk; padding of either side costs nothing."""
+    """The arcs of every node, computed in chunks; padding of either side costs nothing."""
     B, S, U1 = encoded.shape[0], encoded.shape[1], predicted.shape[1]
     found = torch.zeros(3, B, S, U1, dtype=joined.dtype, device=encoded.device)
     for row, (frames, length) in enumerate(sizes.rows):
@@ -92,14 +92,14 @@ def arcs_of(
 
 
 def forward_scores(arcs: Arcs) -> Float[Tensor, "B S U1"]:
-    """The log-probability of all ways from the beginning to each node, in double precision."""
+    """The log-probability of all paths from the beginning to each node, in double precision."""
     blank = torch.nn.functional.pad(arcs.blank[:, :-1], (0, 0, 1, 0))
     label = torch.nn.functional.pad(arcs.label[:, :, :-1], (1, 0))
     return _accumulated(_columns(blank), _columns(label)).permute(1, 2, 0)
 
 
 def both_scores(arcs: Arcs, sizes: Sizes) -> tuple[Float[Tensor, "B S U1"], Float[Tensor, "B S U1"]]:
-    """The log-probabilities of all ways from the beginning to each node, and from each node to the end."""
+    """The log-probabilities of all paths from the beginning to each node, and from each node to the end."""
     blank = torch.nn.functional.pad(arcs.blank[:, :-1], (0, 0, 1, 0))
     label = torch.nn.functional.pad(arcs.label[:, :, :-1], (1, 0))
     backwards = _Turned.of(sizes, *arcs.blank.shape[1:])
@@ -112,13 +112,14 @@ def both_scores(arcs: Arcs, sizes: Sizes) -> tuple[Float[Tensor, "B S U1"], Floa
 
 
 def _columns(table: Float[Tensor, "B S U1"]) -> Float[Tensor, "U1 B S"]:
-    """One row of states for each number of symbols, in double precision, where the device has it."""
+    """The table with a row of states for each number of symbols, in double precision where the device supports it."""
     precise = torch.float32 if table.device.type == "mps" else torch.float64
     return table.permute(2, 0, 1).to(precise).contiguous()
 
 
 def _accumulated(entering: Float[Tensor, "U1 N S"], rising: Float[Tensor, "U1 N S"]) -> Float[Tensor, "U1 N S"]:
-    """scores(u, s) = logaddexp(scores(u, s - 1) + entering(u, s), scores(u - 1, s) + rising(u, s)), which begins with entering(0, 0)."""
+    """The recursion scores(u, s) = logaddexp(scores(u, s - 1) + entering(u, s), scores(u - 1, s) + rising(u, s)), starting from entering(0,
+    0)."""
     so_far = entering.cumsum(2)
     so_far[1:] -= entering[1:, :, :1]  # only the first node begins
     scores = torch.empty_like(so_far)
@@ -131,13 +132,13 @@ def _accumulated(entering: Float[Tensor, "U1 N S"], rising: Float[Tensor, "U1 N 
 
 @dataclass(frozen=True)
 class _Turned:
-    """Tables read from each row's last node to its first; doing it twice changes nothing."""
+    """Tables reversed, from each row's last node to its first; reversing twice changes nothing."""
 
     index: Int[Tensor, "B N"]
 
     @staticmethod
     def of(sizes: Sizes, states: int, columns: int) -> "_Turned":
-        """Where each entry comes from; what lies behind a row's end stays there."""
+        """The source index of each entry; entries beyond a row's end stay in place."""
         device = sizes.frames.device
         state, column = torch.arange(states, device=device), torch.arange(columns, device=device)
         turned_state = torch.where(state < sizes.frames[:, None], sizes.frames[:, None] - 1 - state, state)
@@ -156,7 +157,7 @@ def total_scores(arcs: Arcs, scores: Float[Tensor, "B S U1"], sizes: Sizes) -> F
 
 
 class _TransducerLoss(torch.autograd.Function):
-    """Sides of the joiner and its weights -> losses (B,)."""
+    """From the joiner's two sides and its weights to losses (B,)."""
 
     @staticmethod
     def forward(
@@ -199,7 +200,7 @@ class _TransducerLoss(torch.autograd.Function):
 def _occupied(
     arcs: Arcs, before: Float[Tensor, "B S U1"], after: Float[Tensor, "B S U1"], total: Float[Tensor, " B"], sizes: Sizes
 ) -> tuple[Float[Tensor, "B S U1"], Float[Tensor, "B S U1"]]:
-    """The probability, given the target, that an alignment takes each arc: that of the blank, and that of the next symbol."""
+    """The probability, given the target, that an alignment takes each arc: the blank's, and the next symbol's."""
     states, columns = before.shape[1:]
     device = before.device
     state, column = torch.arange(states, device=device)[:, None], torch.arange(columns, device=device)
@@ -216,7 +217,7 @@ def _occupied(
 
 @dataclass
 class _Gradients:
-    """Sums of gradients, of those that are wanted."""
+    """Accumulated gradients, for those tensors that need them."""
 
     encoded: Tensor | None
     predicted: Tensor | None
@@ -232,7 +233,7 @@ class _Gradients:
         return _Gradients(*map(zeros, range(4)))
 
     def all(self, dtypes: tuple[torch.dtype, torch.dtype]) -> list[Tensor | None]:
-        """The gradients in the precisions of what they belong to."""
+        """The gradients in the precisions of their tensors."""
         kinds = (dtypes[0], dtypes[0], dtypes[1], dtypes[1])
         sums = (self.encoded, self.predicted, self.weight, self.bias)
         return [None if found is None else found.to(kind) for found, kind in zip(sums, kinds, strict=True)]
@@ -247,7 +248,8 @@ def _backward(
     blank: int,
     upstream: Float[Tensor, " B"],
 ) -> None:
-    """Add up the gradients, which of a node's logits are (its softmax) * (how often it is left), minus how often each arc is taken."""
+    """Accumulate the gradients: those of a node's logits are (softmax) * (expected visits of the node), minus the expected use of each
+    arc."""
     encoded, predicted, weight, bias = sides
     left = taken[0] + taken[1]
     row, state, column = (left > torch.finfo(left.dtype).eps).nonzero(as_tuple=True)
@@ -289,7 +291,7 @@ def transducer_losses(
     *,
     fast_emit: float = 0.0,
 ) -> Float[Tensor, " B"]:
-    """Negative log-likelihoods of targets in nats, each over all of its alignments, of logits tanh(encoded + predicted) @ weight.T + bias.
+    """Negative log-likelihoods of targets in nats, each over all of its alignments, for logits tanh(encoded + predicted) @ weight.T + bias.
 
     encoded, frames     the encoder's side, and how many states are real; at least one
     predicted           the predictor's side: behind the start, and behind each symbol
@@ -311,7 +313,7 @@ def chain_scores(
     lengths: Int[Tensor, " B"],
     blank: int,
 ) -> Float[Tensor, "B U1"]:
-    """The log-probability of each symbol given those before it, over all alignments, and of the end behind the last; 0 behind that.
+    """The log-probability of each symbol given those before it, over all alignments, and of the end after the last; 0 beyond.
 
     Arguments as those of `transducer_losses`, of which this is the other side: the sum of a row is the log-probability of its target.
     """

@@ -1,4 +1,4 @@
-"""Linear layers in single precision on CPUs with AVX-512: the same sums, about twice as fast on many of them.
+"""Linear layers in single precision on CPUs with AVX-512: the same sums as in torch, about twice as fast on many of these CPUs.
 
 Unusual here: torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on processors of other makers. oneDNN, which torch
 brings along for other types, does not; so products go there. In decoding, weights are packed once into oneDNN's own layout, since with
@@ -48,7 +48,7 @@ def _is_single_on_cpu(x: Tensor, weight: Tensor) -> bool:
 
 
 def product(x: Float[Tensor, "... K"], weight: Float[Tensor, "N K"], bias: Float[Tensor, " N"] | None = None) -> Float[Tensor, "... N"]:
-    """x @ weight.T + bias, outside of what autograd records."""
+    """x @ weight.T + bias, outside of autograd."""
     if not _suits(x, weight):
         return linear(x, weight, bias)
     result: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
@@ -56,7 +56,7 @@ def product(x: Float[Tensor, "... K"], weight: Float[Tensor, "N K"], bias: Float
 
 
 def _dense(x: Tensor) -> Tensor:
-    """Without gaps between rows or columns, for which oneDNN has only a reference kernel, a hundred times slower."""
+    """A tensor without gaps between rows or columns, for which oneDNN has only a reference kernel, a hundred times slower."""
     return x if x.is_contiguous() or (x.dim() == 2 and x.T.is_contiguous()) else x.contiguous()
 
 
@@ -83,7 +83,7 @@ class _Linear(torch.autograd.Function):
 
 @final
 class Product(nn.Module):
-    """`linear` for one weight, which it packs when the model decodes. The weight belongs to the module that calls.
+    """`linear` for one weight, which is packed when the model decodes. The weight belongs to the module that calls.
 
     A packed weight is given up when the weight is another one or has been written to. Torch does not count every kind of writing (fused
     optimizers, `.data`), so it is also given up whenever the model learns, or is told to train or to evaluate.
@@ -111,7 +111,7 @@ class Product(nn.Module):
         return result
 
     def _with_avx2(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Torch's way, unless a copy of the weight pays."""
+        """Torch's own product, unless a packed copy of the weight pays."""
         if torch.is_grad_enabled():
             self._packed = self._transposed = None
             return linear(x, weight, bias)
@@ -131,12 +131,12 @@ class Product(nn.Module):
         return product if x.dim() == 2 else product.view(*x.shape[:-1], outputs)
 
     def train(self, mode: bool = True) -> "Product":
-        """As every module's, and forget the packed weight."""
+        """Like every module's; also discards the packed weight."""
         self._packed = self._transposed = None
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What copies take along: not the packed weight, which oneDNN cannot copy."""
+        """The state for copies, without the packed weight, which oneDNN cannot copy."""
         return {**self.__dict__, "_packed": None, "_transposed": None}
 
     def _pack(self, weight: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class Product(nn.Module):
 
 
 def pack_weights(model: nn.Module, wanted: bool) -> None:
-    """Whether the linear layers of a model keep packed copies of their weights while they decode, in as much memory again."""
+    """Whether the linear layers of a model keep packed copies of their weights while they decode, which doubles their memory."""
     for module in model.modules():
         if isinstance(module, Product):
             module.packs = wanted
@@ -156,7 +156,7 @@ def pack_weights(model: nn.Module, wanted: bool) -> None:
 
 @final
 class Linear(nn.Linear):
-    """`nn.Linear`, by `Product`."""
+    """`nn.Linear`, computed by `Product`."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__(in_features, out_features, bias=bias)

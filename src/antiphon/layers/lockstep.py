@@ -1,4 +1,4 @@
-"""What attention keeps between steps when all rows are at the same one, as they are in every search.
+"""The attention state between steps when all rows are at the same step, as they are in every search.
 
 The step is a number of the host: nothing is asked of the device, no position is a tensor, and only what is filled is attended to. Buffers
 begin small and grow to twice their size, since a recording has many more frames than its text has symbols.
@@ -24,7 +24,7 @@ _WIDEST = 8  # hypotheses of a source that share a pool; with 10 the products wi
 
 @dataclass(frozen=True)
 class Seen:
-    """What cross-attention adds to its scores for a memory's mask, made once for all steps; None where nothing is hidden."""
+    """The bias that cross-attention adds to its scores for a memory's mask, computed once for all steps; None where nothing is masked."""
 
     mask: Bool[Tensor, "B S"]
     bias: Float[Tensor, "B 1 1 S"] | None
@@ -32,7 +32,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class LockstepState:
-    """Keys and values of the `place` steps so far, and room for more.
+    """Keys and values of the `place` steps so far, with room for more.
 
     `buffer` has N = R / W rows, whose places are C = steps * W: W hypotheses share each. `ways` is 0 where a hypothesis has said what
     stands there, and minus infinity elsewhere; None where nothing is shared (W = 1). Behind the steps so far every hypothesis follows
@@ -48,11 +48,12 @@ class LockstepState:
 
     @property
     def filled(self) -> int:
-        """Places of the buffer that hold something."""
+        """The slots of the buffer that are in use."""
         return self.place * self.width
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "LockstepState":
-        """As `sequences.select_rows`. Rows that share a pool stay together where all of a source's rows follow rows of one source."""
+        """Implements `sequences.select_rows`. Rows that share a pool stay together if all rows of a source follow rows of the same
+        source."""
         if self.ways is None:
             return replace(self, buffer=self.buffer[..., : self.place + _ROOM, :].index_select(0, index))
         sources = (index // self.width).view(-1, self.width) if len(index) % self.width == 0 else None
@@ -64,7 +65,7 @@ class LockstepState:
         return replace(self, buffer=pool, ways=ways)
 
     def reorder(self, index: Int[Tensor, "B W"]) -> "LockstepState":
-        """As `sequences.reorder`; uses this state up."""
+        """Implements `sequences.reorder`; this state must not be used afterwards."""
         width = index.shape[1]
         if not 1 < width <= _WIDEST or self.width not in (1, width):
             return self.select_rows(index.flatten())
@@ -75,7 +76,7 @@ class LockstepState:
         return state
 
     def with_room(self) -> "LockstepState":
-        """The state with room for the next step; it grows to twice its size."""
+        """The state with room for the next step; the buffer doubles when it is full."""
         have = self.buffer.shape[4]
         if self.filled + self.width <= have:
             return self
@@ -91,13 +92,13 @@ class LockstepState:
         return replace(self, buffer=buffer, ways=ways)
 
     def seeing(self, mask: Bool[Tensor, "B S"], dtype: torch.dtype) -> "LockstepState":
-        """The state with what hides the padding of this memory."""
+        """The state with the bias that masks the padding of this memory."""
         if self.seen is not None and self.seen.mask is mask:
             return self
         return replace(self, seen=Seen(mask, None if bool(mask.all()) else hiding(mask, dtype)))
 
     def _together(self, width: int) -> "LockstepState":
-        """Rows of a source share a pool from here on."""
+        """Let the rows of a source share a pool from here on."""
         rows, layers, _, groups, _, size = self.buffer.shape
         own = self.buffer[..., : self.place, :].view(rows // width, width, layers, 2, groups, self.place, size)
         pool = own.permute(0, 2, 3, 4, 5, 1, 6).flatten(4, 5)
@@ -106,7 +107,7 @@ class LockstepState:
         return replace(self, buffer=pool, ways=ways, width=width)
 
     def _apart(self) -> "LockstepState":
-        """Each row has a buffer of its own again."""
+        """Give each row a buffer of its own again."""
         assert self.ways is not None, "asked only of a pool"
         said = (self.ways[..., : self.filled] == 0).unflatten(2, (self.place, self.width)).to(torch.uint8).argmax(-1)  # (N, W, steps)
         pool = self.buffer[..., : self.filled, :].unflatten(4, (self.place, self.width)).permute(0, 4, 5, 1, 2, 3, 6)
@@ -116,7 +117,7 @@ class LockstepState:
         return replace(self, buffer=own.permute(0, 2, 3, 4, 1, 5).contiguous(), ways=None, width=1)
 
     def look_back(self, positioned: Positioned, dtype: torch.dtype) -> "LookingBack":
-        """Begin a step, for vectors of this type, in a state that has room for it."""
+        """Begin a step, for vectors of this dtype, in a state that has room for it."""
         return LookingBack(self, positioned, dtype)
 
 
@@ -141,22 +142,22 @@ class LookingBack:
         self.mask = None if mask is None else mask.flatten(2, 3)
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R D"]) -> Float[Tensor, "R D"]:
-        """What this layer finds in the steps so far, this one included."""
+        """The layer's self-attention output over the steps so far, this one included."""
         assert layer.attention is not None, "a layer of recurrence has another state"
         return layer.attention.append(y, self.layers[index], self.mask, self.rotation)
 
     def after(self) -> LockstepState:
-        """The state once every layer was called."""
+        """The state after all layers have been called."""
         return replace(self.state, place=self.state.place + 1)
 
 
 def hiding(mask: Bool[Tensor, "B S"], dtype: torch.dtype) -> Float[Tensor, "B 1 1 S"]:
-    """What to add to scores so that nothing is seen where the mask is False."""
+    """The bias to add to scores so that nothing is attended to where the mask is False."""
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)[:, None, None, :]
 
 
 def _own_ways(ways: Float[Tensor, "N W C"]) -> None:
-    """Fill with ways on which each hypothesis follows itself."""
+    """Initialize the histories such that each hypothesis follows itself."""
     width = ways.shape[1]
     own = torch.eye(width, dtype=torch.bool, device=ways.device)
     ways.copy_(ways.new_zeros(width, width).masked_fill_(~own, -torch.inf).repeat(1, ways.shape[2] // width))

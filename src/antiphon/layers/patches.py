@@ -1,4 +1,4 @@
-"""Several neighbouring steps as one element: patches of a series of values (Nie et al. 2023, PatchTST).
+"""Patches: several neighbouring steps of a series as one element (Nie et al. 2023, PatchTST).
 
 Attention then looks over S / stride elements instead of S, and an element shows a shape instead of a number. Unusual here: patches are laid
 from the end of each sequence, so that the newest one is always whole; before the first step its value is repeated.
@@ -15,7 +15,7 @@ from antiphon.contracts.sequences import Padded
 
 @dataclass(frozen=True)
 class Patches:
-    """How long a patch is, and how far the next one starts behind it (less than `length`: they overlap)."""
+    """The length of a patch, and the distance to the start of the next one (patches overlap if it is less than `length`)."""
 
     length: int
     stride: int
@@ -27,21 +27,21 @@ class Patches:
         return Padded(source.values[rows, steps].flatten(2), self._counts(source.lengths))
 
     def longest(self, patches: int) -> int:
-        """The most steps that become so many patches."""
+        """The greatest number of steps that gives this many patches."""
         return self.length + (patches - 1) * self.stride
 
     def _counts(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         return -(-(lengths - self.length).clamp(min=0) // self.stride) + 1
 
     def _most(self, source: Padded, counts: Int[Tensor, " B"]) -> int:
-        """The patches of the longest row. A graph cannot ask for it: there it is as if that row had no padding."""
+        """The number of patches of the longest row. Graphs cannot ask for it: there it is computed as if that row had no padding."""
         if not torch.compiler.is_exporting():
             return int(counts.max())
         beyond = torch.sym_max(source.values.shape[1] - self.length, 0)
         return (beyond + self.stride - 1) // self.stride + 1  # type: ignore[no-any-return]  # of negative numbers, ONNX rounds to 0
 
     def _steps(self, source: Padded) -> Int[Tensor, "B N P"]:
-        """The step that stands at each place of each patch. Those of a padded patch lie at the end, where nobody looks."""
+        """The index of the step at each place of each patch. Those of a padded patch are at the end, where they are masked."""
         counts = self._counts(source.lengths)
         number = torch.arange(self._most(source, counts), device=counts.device)
         first = source.lengths[:, None] - self.length - (counts[:, None] - 1 - number) * self.stride  # (B, N)

@@ -1,4 +1,4 @@
-"""Positions: four ways to tell a Transformer where an element stands in its sequence.
+"""Four ways to tell a Transformer the position of an element in its sequence.
 
 `sinusoidal` and `learned` are added to the embeddings; `rotary` turns queries and keys; `relative` adds a bias to the attention scores.
 All of them take positions as a tensor, so that one step of decoding and a whole sequence use the same code.
@@ -23,7 +23,7 @@ def sinusoids(positions: Int[Tensor, "..."], dim: int) -> Float[Tensor, "... D"]
 
 
 def sinusoid_at(place: int, dim: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, " D"]:
-    """`sinusoids` of one position, from a table that all models share."""
+    """`sinusoids` for one position, from a table that all models share."""
     return _sinusoids_up_to(_next_power(place), dim, dtype, device)[place]
 
 
@@ -34,13 +34,13 @@ def _sinusoids_up_to(length: int, dim: int, dtype: torch.dtype, device: torch.de
 
 
 def _next_power(place: int) -> int:
-    """A length that has this place, one of few."""
+    """A table length that includes this position, one of few possible lengths."""
     return max(1 << place.bit_length(), 256)
 
 
 @final
 class Rotary(nn.Module):
-    """Rotary positions (Su et al. 2021): pairs (i, i + K/2) of a head are turned by an angle that grows with the position."""
+    """Rotary positions (Su et al. 2021): pairs (i, i + K/2) of a head are rotated by an angle that grows with the position."""
 
     def __init__(self, head_dim: int, base: float = 10_000.0):
         super().__init__()
@@ -67,7 +67,7 @@ def _angles_up_to(head_dim: int, base: float, length: int, device: torch.device)
 
 
 def rotate(x: Float[Tensor, "... K"], cosines: Float[Tensor, "... K"], sines: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
-    """Turn queries or keys; `cosines` and `sines` broadcast against `x`."""
+    """Rotate queries or keys; `cosines` and `sines` broadcast against `x`."""
     first, second = x.chunk(2, dim=-1)
     return x * cosines.to(x.dtype) + torch.cat([-second, first], dim=-1) * sines.to(x.dtype)
 
@@ -84,7 +84,7 @@ class RelativeBias(nn.Module):
         self.table = nn.Embedding(buckets, heads)
 
     def forward(self, queries: Int[Tensor, "*rows Q"], keys: Int[Tensor, "*keys T"]) -> Float[Tensor, "*rows H Q T"]:
-        """Biases for query and key positions; those of keys are (T,) for all, or (*rows, 1 or Q, T)."""
+        """Biases for query and key positions; key positions are (T,) for all, or (*rows, 1 or Q, T)."""
         biases: Tensor = self.table(self._bucket(keys - queries.unsqueeze(-1)))
         return biases.movedim(-1, -3)
 

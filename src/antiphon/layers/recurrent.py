@@ -30,14 +30,14 @@ class RecurrentState(NamedTuple):
 
 
 def drop(x: Float[Tensor, "N T D"], rate: float, *, variational: bool, training: bool) -> Float[Tensor, "N T D"]:
-    """Dropout between layers; variational keeps one mask over all steps of a sequence."""
+    """Dropout between layers; the variational variant keeps one mask over all steps of a sequence."""
     if not training or rate == 0.0:
         return x
     return x * dropout(x.new_ones(x.shape[0], 1, x.shape[2]), rate) if variational else dropout(x, rate)
 
 
 def _lacks_kernel(x: Tensor) -> bool:
-    """Whether an LSTM in bf16 raises here: oneDNN has none for CPUs without AVX-512, and torch does not fall back on its own."""
+    """Whether an LSTM in bf16 raises an error here: oneDNN has no kernel for CPUs without AVX-512, and torch has no fallback."""
     if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
         return False
     return not torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -48,7 +48,7 @@ _REAL = 0.5  # share of real elements below which packing, which skips the paddi
 
 
 def _is_filled(x: Tensor, lengths: Tensor) -> bool:
-    """Whether padding is better computed than packed away, which sequences without any element and graphs cannot be."""
+    """Whether padding is better computed than packed away; packing is impossible for empty sequences and in graphs."""
     if torch.compiler.is_exporting():
         return True
     if x.device.type != "cpu" or torch.compiler.is_compiling():
@@ -76,8 +76,8 @@ class RecurrentStack(nn.Module):
         state: RecurrentState | None = None,
         counts: np.ndarray | None = None,
     ) -> tuple[Float[Tensor, "N T D"], RecurrentState]:
-        """All steps. `lengths` makes the final state that of each sequence's last real step, and lets backward layers start there; `counts`
-        are the same on this processor, so that a GPU need not be waited for.
+        """All steps. With `lengths`, the final state is that of each sequence's last real step, and backward layers start there; `counts`
+        are the same numbers on the CPU, so that a GPU need not be waited for.
 
         What comes out on padding has no meaning.
         """
@@ -95,7 +95,7 @@ class RecurrentStack(nn.Module):
         return x, RecurrentState(hidden, cell)
 
     def step(self, x: Float[Tensor, "R C"], state: RecurrentState) -> tuple[Float[Tensor, "R D"], RecurrentState]:
-        """One step of a unidirectional stack; dropout between layers applies in training."""
+        """One step of a unidirectional stack; in training, with dropout between layers."""
         hiddens, cells = [], []
         before = state.hidden.unbind(1), None if state.cell is None else state.cell.unbind(1)
         for depth, layer in enumerate(self.layers):
@@ -127,8 +127,8 @@ class RecurrentStack(nn.Module):
     def _pack(
         self, layer: nn.Module, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"], state: tuple[Tensor, ...] | Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...] | Tensor]:
-        """A layer over sequences without their padding, the longest first. They are sorted here, since what torch's own functions do for
-        sequences in any order waits for a GPU twice. `lengths` are on the CPU."""
+        """A layer over packed sequences without padding, longest first. They are sorted here, since torch's functions for sequences in any
+        order wait for a GPU twice. `lengths` are on the CPU."""
         falling, order = lengths.sort(descending=True)
         there, back = (one.to(x.device, non_blocking=True) for one in (order, order.argsort()))
         packed = pack_padded_sequence(x.index_select(0, there), falling, batch_first=True)
@@ -138,7 +138,7 @@ class RecurrentStack(nn.Module):
         return out.index_select(0, back), map_tensors(lambda part: part.index_select(1, back), final_state)
 
     def _hold(self, layer: nn.Module, x: Float[Tensor, "N T C"], lengths: Int[Tensor, " N"]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """A layer over padded sequences, whose cells hold what they have while they meet padding; see the top of this file."""
+        """A layer over padded sequences whose cells keep their values at padding; see the top of this file."""
         padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)
         shut = torch.cat([x, padding.unsqueeze(-1).to(x.dtype) * _SHUT], dim=-1)
         weights = []
@@ -154,7 +154,7 @@ class RecurrentStack(nn.Module):
         return out, (torch.cat([ends.unsqueeze(0), finals[0][1:]]), *finals[1:])
 
     def _shutting(self, weight: Float[Tensor, "gates C"]) -> Float[Tensor, "gates 1"]:
-        """How the gates hear of padding: an LSTM shuts its input gate and opens its forget gate, a GRU opens its update gate."""
+        """The gate inputs at padding: an LSTM closes its input gate and opens its forget gate, a GRU opens its update gate."""
         gates = weight.new_zeros(4 if self.cell == "lstm" else 3, len(weight) // (4 if self.cell == "lstm" else 3))
         gates[1] = 1  # of an LSTM: input, forget, cell, output; of a GRU: reset, update, new
         if self.cell == "lstm":

@@ -1,4 +1,4 @@
-"""The state of an attention decoder whose tensors keep their shapes from step to step, for programs that are compiled for shapes.
+"""The state of an attention decoder with tensors of fixed shapes, for programs that are compiled for certain shapes.
 
 There is room for more steps than were taken, all of it is attended to, and a mask hides what nobody said yet; where the rows stand is a
 tensor. The hypotheses of a source share a pool of all that they ever said, as in `lockstep.py`, so re-ordering them re-orders the mask.
@@ -24,7 +24,7 @@ WIDEST = 8  # hypotheses of a source that share a pool; more of them cost more i
 
 @dataclass(frozen=True)
 class RoomState:
-    """Each of N pools has W rows, R = N * W, and C = steps * W places.
+    """Each of the N pools is for W rows, R = N * W, and has C = steps * W slots.
 
     `buffers` are the layers' keys and values. `ways` is 0 where a row has said what stands there, and minus infinity elsewhere. `place`
     is how many steps were taken, the same in all pools.
@@ -36,20 +36,21 @@ class RoomState:
 
     @property
     def position(self) -> Int[Tensor, " R"]:
-        """Where the rows are, all at the same place."""
+        """The position of the rows, which is the same for all."""
         return self.place[:1].expand(self.ways.shape[0] * self.ways.shape[1])
 
     @property
     def room(self) -> int:
-        """Steps for which there is room."""
+        """The number of steps that there is room for."""
         return self.ways.shape[2] // self.ways.shape[1]
 
     def look_back(self, positioned: Positioned, dtype: torch.dtype) -> "LookingAtAll":
-        """Begin a step, for vectors of this type."""
+        """Begin a step, for vectors of this dtype."""
         return LookingAtAll(self, positioned, dtype)
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "RoomState":
-        """As `sequences.select_rows`. Rows that share a pool stay together where all of a source's rows follow rows of one source."""
+        """Implements `sequences.select_rows`. Rows that share a pool stay together if all rows of a source follow rows of the same
+        source."""
         width = self.ways.shape[1]
         ways = self.ways.flatten(0, 1).index_select(0, index)
         if width == 1:
@@ -64,20 +65,20 @@ class RoomState:
         return RoomState(pools, ways.view(-1, width, ways.shape[-1]), self.place.index_select(0, first))
 
     def reorder(self, index: Int[Tensor, "B W"]) -> "RoomState":
-        """As `sequences.reorder`; uses this state up."""
+        """Implements `sequences.reorder`; this state must not be used afterwards."""
         if self.ways.shape[1] != index.shape[1]:
             return self.select_rows(index.flatten())
         rows = index.flatten()
         return replace(self, ways=self.ways.flatten(0, 1).index_select(0, rows).view_as(self.ways))
 
     def with_room(self, steps: int) -> "RoomState":
-        """The state with room for so many steps."""
+        """The state with room for the given number of steps."""
         more = steps * self.ways.shape[1] - self.ways.shape[2]
         wider = tuple(torch.nn.functional.pad(one, (0, 0, 0, more)) for one in self.buffers)
         return replace(self, buffers=wider, ways=torch.nn.functional.pad(self.ways, (0, more), value=-torch.inf))
 
     def _apart(self) -> "RoomState":
-        """Each row has a pool of its own again."""
+        """Give each row a pool of its own again."""
         pools, width, places = self.ways.shape
         said = (self.ways == 0).unflatten(2, (-1, width)).to(torch.uint8)
         own = torch.arange(places // width, device=said.device) * width + said.argmax(-1)  # (N, W, steps)
@@ -91,7 +92,7 @@ class RoomState:
 
 @final
 class LookingAtAll:
-    """Self-attention to all places, of which only what a row has said is seen; writes into the state's tensors."""
+    """Self-attention to all slots, masked to a row's own past; writes into the state's tensors."""
 
     def __init__(self, state: RoomState, positioned: Positioned, dtype: torch.dtype):
         self.state, width, device = state, state.ways.shape[1], state.ways.device
@@ -113,18 +114,18 @@ class LookingAtAll:
         self.mask = mask.flatten(2, 3)
 
     def __call__(self, index: int, layer: DecoderLayer, y: Float[Tensor, "R 1 D"]) -> Float[Tensor, "R 1 D"]:
-        """What this layer finds in the steps so far, this one included."""
+        """The layer's self-attention output over the steps so far, this one included."""
         assert layer.attention is not None, "a layer of recurrence has another state"
         return layer.attention.append(y.squeeze(1), self.state.buffers[index], self.mask, self.rotation, at=self.at).unsqueeze(1)
 
     def after(self) -> RoomState:
-        """The state once every layer was called."""
+        """The state after all layers have been called."""
         return replace(self.state, place=self.state.place + 1)
 
 
 def roomy(tree: Any, sources: int) -> Any:
-    """A first state, with all buffers that grow replaced by such as have room. What has at most `WIDEST` rows for each source shares
-    pools."""
+    """A first state in which growing buffers are replaced by ones with fixed room. With at most `WIDEST` rows per source, these share a
+    pool."""
     if isinstance(tree, LockstepState):
         rows, layers, _, groups, _, size = tree.buffer.shape
         width = rows // max(sources, 1)

@@ -1,4 +1,4 @@
-"""Softmax of queries times keys, times values: torch's fused kernel, except where it is slow.
+"""Scaled dot-product attention: torch's fused kernel, except where that is slow.
 
 Unusual here: on the CPU, the backward pass of the fused kernel takes three times as long in half precision as three matrix products, as
 long as sequences are short. There the products are done one by one, with the softmax in single precision. What they keep in memory
@@ -26,7 +26,7 @@ def attend(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Float[Tensor, "B H T K"]:
-    """Attention of H heads to G key-value heads. `mask` broadcasts against (B, H, T, S): boolean, True = may be seen, or a bias.
+    """Attention of H heads to G key-value heads. `mask` broadcasts against (B, H, T, S): boolean, True = may be attended to, or a bias.
 
     `causal` shows each query the keys up to its own place, where there is no mask.
     """
@@ -52,7 +52,8 @@ def _below(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def _plain(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Float[Tensor, "B H T K"]:
-    """As products, for programs that other runtimes run: there a fused kernel does not say 0 for what may look at nothing."""
+    """Attention as plain products, for programs that other runtimes run: their fused kernels do not give 0 for queries with everything
+    masked."""
     grouped = queries.shape[1] != keys.shape[1]
     if grouped:  # (B, G, H / G, T, K) meets (B, G, 1, S, K)
         queries, keys, values = queries.unflatten(1, (keys.shape[1], -1)), keys.unsqueeze(2), values.unsqueeze(2)
@@ -70,14 +71,14 @@ def _plain(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -
 
 
 def _is_slow(queries: Tensor, keys: Tensor) -> bool:
-    """Whether the fused kernel is."""
+    """Whether the fused kernel is slow here."""
     half = queries.dtype in (torch.bfloat16, torch.float16) and queries.dtype == keys.dtype
     learning = torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad)
     return half and learning and queries.device.type == "cpu" and queries.shape[-2] * keys.shape[-2] <= _SHORT
 
 
 def _learns_biases(queries: Tensor, mask: Tensor) -> bool:
-    """Whether the mask is a bias of single precision that learns, here where products are fast."""
+    """Whether the mask is a bias with a gradient, in single precision, on a machine where plain products are fast."""
     learning = torch.is_grad_enabled() and mask.requires_grad and not torch.is_autocast_enabled("cpu") and not torch.compiler.is_compiling()
     return learning and queries.device.type == "cpu" and queries.dtype == mask.dtype == torch.float32
 

@@ -1,4 +1,4 @@
-"""Attention of a long sequence to what is near: sliding windows with global positions (Longformer, Beltagy et al. 2020).
+"""Local attention for long sequences: sliding windows with global positions (Longformer, Beltagy et al. 2020).
 
 Each state attends to `window` states on either side, so time and memory grow with the length S, not with its square. The sequence is cut
 into blocks about as long as the window; the queries of a block meet the keys of the block and of a window on either side, and a mask hides
@@ -23,7 +23,8 @@ _SMALLEST_BLOCK = 16  # shorter blocks than this cost more in their number than 
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """Which keys the queries of each block see, as biases: 0 or -inf, or the bias of a relative position or -inf. M is 1 or H.
+    """The attention biases of each block's queries: 0, or the bias of a relative position, where a key is visible, -inf elsewhere. M is 1
+    or H.
 
     `near` is for N blocks of P queries with the E global keys and the Q = P + 2 * window keys around the block; `everywhere` is for the E
     global queries. Made by `sliding_window` once per batch, for all layers.
@@ -35,7 +36,7 @@ class SlidingWindow:
 
     @property
     def block(self) -> int:
-        """P."""
+        """The block size P."""
         return self.near.shape[2]
 
     def attend(
@@ -46,7 +47,7 @@ class SlidingWindow:
         *,
         dropout: float,
     ) -> Float[Tensor, "B H S K"]:
-        """What `scaled_dot_product_attention` gives with the mask of S x S."""
+        """The same result as `scaled_dot_product_attention` with the full S x S mask."""
         length = queries.shape[2]
         marked = 0 if self.everywhere is None else self.everywhere.shape[2]
         mixed = scaled_dot_product_attention(
@@ -71,11 +72,11 @@ class SlidingWindow:
         return torch.cat([first, mixed[:, :, marked:length]], dim=2)
 
     def _in_a_row(self, x: Float[Tensor, "B G S K"]) -> Float[Tensor, "BNP G K"]:
-        """The sequences behind one another, each filled up to whole blocks."""
+        """The sequences concatenated, each padded to whole blocks."""
         return torch.flatten(pad(x.transpose(1, 2), (0, 0, 0, 0, 0, -x.shape[2] % self.block)), 0, 1)
 
     def _neighbourhoods(self, x: Float[Tensor, "B G S K"], marked: int) -> Float[Tensor, "BN G EQ K"]:
-        """For each block: what is global, then the block with what is around it."""
+        """For each block: the global elements, then the block with its surroundings."""
         row = pad(self._in_a_row(x), (0, 0, 0, 0, self.window, self.window))
         around: Tensor = row.unfold(0, self.block + 2 * self.window, self.block).transpose(2, 3)
         if not marked:
@@ -85,7 +86,7 @@ class SlidingWindow:
 
 
 def near(length: int, window: int, global_positions: int, device: torch.device) -> Bool[Tensor, "S S"]:
-    """What each state may see of all others, as one mask."""
+    """The mask of what each state attends to, for all states."""
     place = torch.arange(length, device=device)
     within = (place.unsqueeze(1) - place).abs() <= window
     return within | (place.unsqueeze(1) < global_positions) | (place < global_positions)
@@ -94,7 +95,7 @@ def near(length: int, window: int, global_positions: int, device: torch.device) 
 def sliding_window(
     mask: Bool[Tensor, "B S"], window: int, global_positions: int, bias: RelativeBias | None, dtype: torch.dtype
 ) -> SlidingWindow:
-    """The masks of a batch; `mask` is True at real elements, `bias` that of relative positions."""
+    """The masks for a batch; `mask` is True at real elements, `bias` holds the biases of relative positions."""
     length, device = mask.shape[1], mask.device
     block, marked = max(window, _SMALLEST_BLOCK), min(global_positions, length)
     around, beyond = block + 2 * window, -length % block

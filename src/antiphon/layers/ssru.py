@@ -1,4 +1,4 @@
-"""The simpler simple recurrent unit: a recurrent layer that can stand in for self-attention in a decoder (Kim et al. 2019).
+"""The simpler simple recurrent unit (SSRU, Kim et al. 2019): a recurrent layer that can replace self-attention in a decoder.
 
     f_t = sigmoid(W_f x_t + b_f)        c_t = f_t * c_{t-1} + (1 - f_t) * (W x_t)        h_t = relu(c_t)
 
@@ -21,7 +21,7 @@ from antiphon.layers.linear import Linear
 
 
 class _Recurrence(torch.autograd.Function):
-    """Forget gates and candidates (T, N, D) -> cells (T, N, D), from a first cell of 0."""
+    """Forget gates and candidates (T, N, D) -> cells (T, N, D), starting from a cell of 0."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, candidates: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class _Recurrence(torch.autograd.Function):
 
 @final
 class SSRU(nn.Module):
-    """All steps at once by `forward`, one by `step`. Gate and candidate are one matrix; only the gate has a bias."""
+    """`forward` computes all steps at once, `step` one. Gate and candidate share one matrix; only the gate has a bias."""
 
     def __init__(self, dim: int, *, bias: bool = True):
         super().__init__()
@@ -53,7 +53,7 @@ class SSRU(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(dim)) if bias else None
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """Every step from the steps before it and itself."""
+        """The output at every step, which depends on the steps up to it."""
         gates, candidates = self._project(x.transpose(0, 1))
         cells: Tensor = _Recurrence.apply(gates, candidates)  # type: ignore[no-untyped-call]
         return relu(cells).transpose(0, 1).to(x.dtype)

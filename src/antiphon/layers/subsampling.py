@@ -1,4 +1,4 @@
-"""Fewer, wider frames: what stands between the frames of a recording and an encoder that would be slow on all of them.
+"""Subsampling: reduces the frames of a recording to fewer, wider ones before an encoder that would be slow on all of them.
 
     convolution   stride-2 convolutions over time and frequency (Dong et al. 2018), one for each halving
     stack         neighbouring frames side by side (the pyramid of Chan et al. 2016)
@@ -27,7 +27,7 @@ FACTORS = (1, 2, 4, 8)
 
 
 def subsampled_lengths(lengths: Int[Tensor, "*N"], factor: int) -> Int[Tensor, "*N"]:
-    """Frames that remain of `lengths` frames: every group of `factor` leaves one, also the last that is not full."""
+    """The number of frames that remain of `lengths` frames: one for every group of `factor`, also for an incomplete last group."""
     return -(-lengths // factor)
 
 
@@ -55,7 +55,7 @@ class ConvolutionalSubsampling(nn.Module):
 
 @final
 class StackedFrames(nn.Module):
-    """Frames (B, S, C) -> vectors (B, ceil(S / factor), D): `factor` frames side by side through a linear layer."""
+    """Frames (B, S, C) -> vectors (B, ceil(S / factor), D): `factor` frames are concatenated and go through a linear layer."""
 
     def __init__(self, channels: int, dim: int, factor: int):
         super().__init__()
@@ -78,7 +78,7 @@ def _counts(source: Padded, factor: int) -> np.ndarray | None:
 def subsampled_behind(
     subsampling: ConvolutionalSubsampling | StackedFrames, source: Padded, past: Float[Tensor, "B P C"] | None
 ) -> tuple[Padded, Float[Tensor, "B F C"]]:
-    """What `subsampling` makes of frames that follow others, and the past of the next: the last group, which is looked back at.
+    """The output of `subsampling` for frames that follow a past, and the past for the next frames: the last group.
 
     Frames come in whole groups, but for the last of a recording.
     """
@@ -93,14 +93,14 @@ def subsampled_behind(
 def build_subsampling(
     kind: Subsampling, channels: int, dim: int, factor: int, *, width: int = 64
 ) -> ConvolutionalSubsampling | StackedFrames:
-    """Make the layer. Raises ConfigError for a factor that it cannot have."""
+    """Make the layer. Raises ConfigError for an unsupported factor."""
     if kind == "stack":
         return StackedFrames(channels, dim, factor)
     return ConvolutionalSubsampling(channels, dim, factor, width=width)
 
 
 def check_frames(source: Spec, target: Spec, *, subsampling: int, ctc: bool) -> None:
-    """Raise ConfigError when a source without frames is to be subsampled, or CTC has nothing to align."""
+    """Raise ConfigError when subsampling is requested for a source of symbols, or CTC has nothing to align."""
     if subsampling > 1 and not isinstance(source, ValueSpec):
         raise ConfigError(
             f"`model.subsampling` must be 1 when the source is made of symbols, but is {subsampling}: it is for frames of values."

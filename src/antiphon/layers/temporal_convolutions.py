@@ -17,7 +17,8 @@ STRIDE = 2
 
 @final
 class TemporalConvolutions(nn.Module):
-    """Frames (B, S, C) -> vectors (B, ceil(S / 2), D): each sees its neighbours, and every second one stays."""
+    """Frames (B, S, C) -> vectors (B, ceil(S / 2), D): kernels span the neighbouring frames, and the second convolution has a stride of
+    2."""
 
     def __init__(self, channels: int, dim: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A tree of tensors, such as a memory or a state, as a list of them, and back: for what knows tensors alone, as compilers and graphs do."""
+"""Flattens a tree of tensors, such as a memory or a state, to a list, and back: for compilers and graphs, which only handle tensors."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +21,6 @@ def flat(tree: Any) -> list[Tensor]:
 
 
 def like(tree: Any, tensors: Iterable[Tensor]) -> Any:
-    """The tree with other tensors."""
+    """The tree with its tensors replaced."""
     left = iter(tensors)
     return map_tensors(lambda _: next(left), tree)

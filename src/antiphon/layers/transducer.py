@@ -1,4 +1,4 @@
-"""The parts of a transducer behind its encoder (Graves 2012): what predicts from the symbols said so far, and what joins both sides.
+"""The parts of a transducer after its encoder (Graves 2012): the predictor over the symbols so far, and the joiner of both sides.
 
     predictor   a stateless one sees the last symbols only, through an embedding and a small convolution (Ghodsi et al. 2020), or an LSTM
                 sees all of them
@@ -23,13 +23,13 @@ from antiphon.layers.recurrent import RecurrentStack, RecurrentState
 
 
 class Predictor(nn.Module, ABC):
-    """Symbols said so far to vectors of width `dim`; the start symbol is the first of them. A state is one tensor, a row per hypothesis."""
+    """Maps the symbols so far, the start symbol first, to vectors of width `dim`. A state is one tensor, a row per hypothesis."""
 
     dim: int
 
     @abstractmethod
     def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """The vector behind each symbol, all at once."""
+        """The vectors after each symbol, all at once."""
 
     @abstractmethod
     def begin(self, rows: int) -> Tensor:
@@ -37,12 +37,12 @@ class Predictor(nn.Module, ABC):
 
     @abstractmethod
     def step(self, last: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R D"], Tensor]:
-        """The vector behind one more symbol for each row. The state given stays as it is."""
+        """The vector after one more symbol for each row. Does not change the given state."""
 
 
 @final
 class StatelessPredictor(Predictor):
-    """Sees the last `context` symbols: embeddings, a depthwise convolution over them, and a rectifier."""
+    """A predictor with the last `context` symbols as input: embeddings, a depthwise convolution over them, and a rectifier."""
 
     def __init__(self, target: TokenSpec, dim: int, *, context: int, dropout: float):
         super().__init__()
@@ -52,15 +52,15 @@ class StatelessPredictor(Predictor):
         self.dropout = Dropout(dropout)
 
     def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """The vector behind each symbol."""
+        """The vector after each symbol."""
         return self._vectors(nn.functional.pad(symbols, (self.context - 1, 0), value=self.target.pad))
 
     def begin(self, rows: int) -> Int[Tensor, "R P"]:
-        """The symbols seen beside the next one: nothing but padding."""
+        """The earlier symbols that the next step uses: all padding."""
         return self.embedding.weight.new_full((rows, self.context - 1), self.target.pad, dtype=torch.int64)
 
     def step(self, last: Int[Tensor, " R"], state: Int[Tensor, "R P"]) -> tuple[Float[Tensor, "R D"], Int[Tensor, "R P"]]:
-        """The vector behind the last symbols."""
+        """The vector after the last symbols."""
         window = torch.cat([state, last.unsqueeze(1)], dim=1)
         return self._vectors(window).squeeze(1), window[:, 1:]
 
@@ -73,7 +73,7 @@ class StatelessPredictor(Predictor):
 
 @final
 class RecurrentPredictor(Predictor):
-    """Sees all symbols: embeddings and a stack of LSTM layers."""
+    """A predictor with all symbols as input: embeddings and a stack of LSTM layers."""
 
     def __init__(self, target: TokenSpec, dim: int, *, layers: int, dropout: float):
         super().__init__()
@@ -83,12 +83,12 @@ class RecurrentPredictor(Predictor):
         self.dropout = Dropout(dropout)
 
     def forward(self, symbols: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """The vector behind each symbol."""
+        """The vector after each symbol."""
         states, _ = self.stack(self.dropout(self.embedding(self.target.known(symbols))))
         return self.dropout(states)  # type: ignore[no-any-return]
 
     def begin(self, rows: int) -> Float[Tensor, "R L 2 D"]:
-        """Hidden and cell of each layer: zeros."""
+        """The hidden and cell state of each layer: zeros."""
         return self.embedding.weight.new_zeros(rows, len(self.stack.layers), 2, self.dim)
 
     def step(self, last: Int[Tensor, " R"], state: Float[Tensor, "R L 2 D"]) -> tuple[Float[Tensor, "R D"], Float[Tensor, "R L 2 D"]]:
@@ -112,11 +112,11 @@ class Joiner(nn.Module):
         self.product = Product()
 
     def forward(self, encoded: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Unnormalized log-probabilities for sides that `from_encoder` and `from_predictor` made, broadcast against each other."""
+        """Unnormalized log-probabilities for the outputs of `from_encoder` and `from_predictor`, broadcast against each other."""
         return self.of_sum(encoded + predicted)
 
     def of_sum(self, sides: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """The same of sums of both sides."""
+        """Unnormalized log-probabilities for sums of both sides."""
         logits: Tensor = self.product(torch.tanh(sides), self.weight, self.bias)
         return logits
 
@@ -124,7 +124,7 @@ class Joiner(nn.Module):
 @final
 @dataclass(frozen=True)
 class Lattice:
-    """What the output of a transducer applies to its features, which are the predictor's side of the joiner (B, U, J).
+    """Computes logits from a transducer's output features, which are the predictor's side of the joiner (B, U, J).
 
     `encoded` is the encoder's side, and `mask` says which of its states are real. A loss reads both and the joiner's weights, since the
     logits of all pairs (B, S, U, V) would fill the memory.
@@ -135,12 +135,12 @@ class Lattice:
     mask: Bool[Tensor, "B S"]
 
     def __call__(self, predicted: Float[Tensor, "B U J"]) -> Float[Tensor, "B S U V"]:
-        """Logits of all pairs."""
+        """Logits for all pairs."""
         return self.joiner(self.encoded.unsqueeze(2), predicted.unsqueeze(1))  # type: ignore[no-any-return]
 
     def chain(
         self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
     ) -> Float[Tensor, "B U1"]:
-        """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that."""
+        """The log-probability of each symbol given those before it, and of the end after the last; 0 beyond."""
         joined = Joined.of(self.joiner.weight, self.joiner.bias)
         return chain_scores(self.encoded, predicted, joined, symbols, self.mask.sum(1), lengths, blank)

@@ -1,4 +1,4 @@
-"""The settings of the Transformer, and which of them go together."""
+"""The settings of the Transformer, and checks that they go together."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ Positions = Literal["sinusoidal", "learned", "rotary", "relative"]
 
 @config
 class TransformerConfig:
-    """Sizes and variations of the Transformer."""
+    """Sizes and variants of the Transformer."""
 
     name: Literal["transformer"] = "transformer"
     """The name of this architecture."""
@@ -29,19 +29,19 @@ class TransformerConfig:
     heads: Count = 4
     """Attention heads; must divide `dim`."""
     alignment_heads: Count | None = None
-    """Heads of one decoder layer whose mean is the attention that is shown, that a pointer copies by, and that learns from alignments
-    (`training.loss.guided_alignment`, for which 1 leaves the others free); None is all."""
+    """Heads of one decoder layer whose mean is the attention that is returned, that a pointer copies by, and that is trained on alignments
+    (`training.loss.guided_alignment`, for which 1 leaves the others free); None means all."""
     alignment_layer: Count | None = None
-    """Which layer of the decoder that is, the first being 1; None is the second last, which aligns best where nobody taught it (Garg et al.
-    2019). Marian's models learned to align in their last one (imported ones say so)."""
+    """Which layer of the decoder that is, counted from 1; None means the second last, which aligns best without guidance (Garg et al.
+    2019). Marian's models are trained to align in their last layer (imported ones have this set)."""
     decoder: Literal["attention", "ssru"] = "attention"
     """How the decoder looks back: by self-attention, or by a simple recurrent unit (SSRU), which decodes fast."""
     key_value_heads: Count | None = None
-    """Heads for keys and values, which groups of query heads share; 1 is multi-query attention, None is as many as `heads`."""
+    """Heads for keys and values, which groups of query heads share; 1 is multi-query attention, None means as many as `heads`."""
     feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers of the encoder."""
     decoder_feed_forward_dim: Count | None = None
-    """Width inside the feed-forward layers of the decoder; None is as in the encoder."""
+    """Width inside the feed-forward layers of the decoder; None means as in the encoder."""
     activation: Activation = "relu"
     """Activation of the feed-forward layers."""
     gated: bool = False
@@ -49,30 +49,31 @@ class TransformerConfig:
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm or RMSNorm."""
     norm_epsilon: Annotated[float, Field(gt=0)] | None = None
-    """What normalization adds to the variance; None is 1e-5 for LayerNorm, and the smallest step above 1 for RMSNorm."""
+    """The epsilon added to the variance; None means 1e-5 for LayerNorm, and the smallest step above 1 for RMSNorm."""
     norm_position: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer (stable) or after it, as in the original (needs warm-up)."""
     positions: Positions = "sinusoidal"
-    """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
+    """How positions are encoded: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
     scale_embeddings: bool = True
     """Whether embeddings are multiplied by the square root of `dim`, as in the original; some published models leave that out."""
     start_embedding: Literal["learned", "zeros"] = "learned"
-    """What the decoder reads before the first symbol: the embedding of the start symbol, or zeros, as Marian's decoder does. A model that
-    is to be exported for Marian or Bergamot must have learned with zeros (imported ones have)."""
+    """The decoder's input before the first symbol: the embedding of the start symbol, or zeros, as in Marian's decoder. A model that is to
+    be exported for Marian or Bergamot must be trained with zeros (imported ones are)."""
     max_positions: Count = 1024
     """Longest sequence of learned positions."""
     window: Count | None = None
-    """For long sources: how many states to each side a state of the encoder attends to; None is all of the source."""
+    """For long sources: how many states to each side a state of the encoder attends to; None means the whole source."""
     global_positions: Annotated[int, Field(ge=0)] = 0
-    """With `window`: the first so many states attend to all others, and all others to them."""
+    """With `window`: this many first states attend to all others, and all others to them."""
     chunk_length: Count | None = None
-    """For long sources: the encoder reads pieces of so many states, which do not see each other; the decoder attends to all of them."""
+    """For long sources: the encoder reads chunks of this many states, which do not attend to each other; the decoder attends to all of
+    them."""
     wait_k: Count | None = None
-    """For simultaneous translation (wait-k): output t sees the first t + k - 1 symbols of the source, and the encoder none behind a symbol,
-    so that words can be output while others are still read. null reads the whole source first."""
+    """For simultaneous translation (wait-k): output t attends to the first t + k - 1 symbols of the source, and the encoder never to later
+    symbols, so that words can be output while others are still being read. null reads the whole source first."""
     wait_k_paths: tuple[Count, Count] | None = None
-    """With `wait_k`: the smallest and the largest k, one of which is drawn for each source while training (multi-path), so that one model
-    serves them all (`--set model.wait_k=5`). null always learns with `wait_k`."""
+    """With `wait_k`: the smallest and the largest k, one of which is drawn for each source in training (multi-path), so that one model can
+    be used with all of them (`--set model.wait_k=5`). null always trains with `wait_k`."""
     dropout: Fraction = 0.1
     """Dropout on embeddings and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -84,36 +85,36 @@ class TransformerConfig:
     tied_embeddings: Literal["none", "decoder", "all"] = "decoder"
     """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
     patch_length: Count | None = None
-    """Steps of a source of values that are read as one element (a patch); None is each step by itself."""
+    """Steps of a source of values that make one element (a patch); None uses single steps."""
     patch_stride: Count | None = None
-    """Steps from one patch to the next; None is `patch_length`, fewer let patches overlap."""
+    """Steps from one patch to the next; None means `patch_length`, with fewer patches overlap."""
     subsampling: Literal[1, 2, 4, 8] = 1
-    """Frames of a source of values for one state of the encoder, as recordings need it; 1 is each frame by itself."""
+    """Frames of a source of values for one state of the encoder, as recordings need it; 1 means no subsampling."""
     subsampling_kind: Subsampling = "convolution"
-    """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
+    """With `subsampling`: strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """With `subsampling`: maps of each convolution."""
+    """With `subsampling`: the number of channels of each convolution."""
     ctc: bool = False
-    """For a source of values and a target of symbols: whether the encoder also predicts the target by itself (CTC), in training and for
-    joint decoding."""
+    """For a source of values and a target of symbols: whether the encoder also predicts the target (CTC), in training and for joint
+    decoding."""
     channels: Literal["mixing", "independent"] = "mixing"
-    """Whether the channels of a target of values are read and predicted together, or each by itself with the same weights."""
+    """Whether the channels of a target of values are read and predicted together, or each separately with the same weights."""
     channel_inputs: ChannelInputs = "own"
-    """With `channels: independent`: whether a channel reads its own mark of what was observed and its own size, or (all) those of every
-    channel, as it did in runs of versions up to 0.1."""
+    """With `channels: independent`: whether a channel reads only its own marks of observed values and its own size, or (all) those of every
+    channel, as in runs of versions up to 0.1."""
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 def aligning_layer(settings: TransformerConfig) -> int:
-    """The layer of the decoder, counted from 0, whose attention is shown."""
+    """The decoder layer, counted from 0, whose attention is returned."""
     return max(settings.decoder_layers - 2, 0) if settings.alignment_layer is None else settings.alignment_layer - 1
 
 
 def check_settings(settings: TransformerConfig, source: Spec, target: Spec) -> None:
-    """Raise ConfigError for sizes that do not fit each other."""
+    """Raise ConfigError for sizes that do not go together."""
     groups = settings.key_value_heads or settings.heads
     if settings.dim % settings.heads:
         raise ConfigError(f"`model.heads` must divide `model.dim` ({settings.dim}), but is {settings.heads}.")
@@ -161,7 +162,7 @@ def _check_wait_k(settings: TransformerConfig, source: Spec) -> None:
 
 
 def _check_values(settings: TransformerConfig, source: Spec, target: Spec) -> None:
-    """Raise ConfigError for settings of real values that make no sense, or where there are none."""
+    """Raise ConfigError for settings of real values that do not go together, or that have no effect on symbols."""
     length, stride = settings.patch_length, settings.patch_stride
     if length is not None and not isinstance(source, ValueSpec):
         raise ConfigError("`model.patch_length` must be left out when the source is made of symbols: only values have patches.")

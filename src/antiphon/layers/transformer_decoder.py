@@ -1,4 +1,4 @@
-"""The decoder of the Transformer (Vaswani et al. 2017) by itself: for any encoder whose states are as wide, or for none at all.
+"""The decoder of the Transformer (Vaswani et al. 2017), for any encoder with states of the same width, or for none.
 
 A step goes two ways. In a search all rows are at the same step, and what is attended to is kept as `lockstep.py` has it. A graph has
 tensors alone, which grow (`growing_state.py`) or keep their shapes (`room_state.py`), and a recurrent decoder the same cells either way
@@ -31,7 +31,7 @@ DecoderState = LockstepState | CellState | GrowingState | RoomState
 
 @final
 class TransformerDecoder(nn.Module):
-    """Target elements to vectors (B, T, D); weights over the memory come from one layer (`aligning_layer`).
+    """Target elements to vectors (B, T, D); the returned attention weights over the memory come from one layer (`aligning_layer`).
 
     Without `crosses` it reads nothing but the target: a language model.
     """
@@ -50,7 +50,7 @@ class TransformerDecoder(nn.Module):
         return replace(memory, projections=tuple(layer.project(memory.states) for layer in self._layers()))
 
     def forward(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> tuple[Float[Tensor, "B T D"], Tensor | None]:
-        """All target steps at once. Padding lies behind the real elements, where causal attention never looks."""
+        """All target steps at once. Padding comes after the real elements, where causal attention never reaches."""
         length, segments = inputs.values.shape[1], inputs.segments
         if segments is None:
             self.positioned.check(length)
@@ -74,7 +74,7 @@ class TransformerDecoder(nn.Module):
         return self.norm(x), weights
 
     def _look_back(self, positions: Int[Tensor, " T"], dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
-        """How a layer looks back when all steps are there at once."""
+        """Self-attention or recurrence of a layer when all steps are computed at once."""
         if self.settings.decoder == "ssru":
             return lambda layer, y: layer.recurrence(y)  # type: ignore[misc]
         mask: Tensor | None = None
@@ -85,7 +85,7 @@ class TransformerDecoder(nn.Module):
         return lambda layer, y: layer.attention(y, mask, causal=True, rotation=rotation)  # type: ignore[misc]
 
     def _look_back_in_pairs(self, segments: Segments, dtype: torch.dtype) -> Callable[[DecoderLayer, Tensor], Tensor]:
-        """How a layer looks back where a row holds several targets, of which none sees another."""
+        """The same where a row holds several packed targets, which do not attend to each other."""
         mask = self.positioned.of_pairs(segments, dtype, causal=True)
         rotation = self.positioned.rotation(segments.positions)
         return lambda layer, y: layer.attention(y, mask, rotation=rotation)  # type: ignore[misc]
@@ -124,7 +124,7 @@ class TransformerDecoder(nn.Module):
     def _step_together(
         self, last: Tensor, memory: Memory, state: LockstepState, *, attention: bool
     ) -> tuple[Float[Tensor, "R D"], Tensor | None, LockstepState]:
-        """One step for rows that are all at the same one."""
+        """One step for rows that are all at the same position."""
         x = self.positioned.embed_at(last, state.place)
         state = state.with_room().seeing(memory.mask, x.dtype)
         look_back = state.look_back(self.positioned, x.dtype)
@@ -141,7 +141,7 @@ class TransformerDecoder(nn.Module):
         return self.norm(x), weights, look_back.after()
 
     def _read(self, memory: Memory, positions: Int[Tensor, " T"]) -> Tensor:
-        """What each step sees of the memory (B, T, S) when it waits; each source by another k while training, where paths are drawn."""
+        """The mask of the memory (B, T, S) at each step with wait-k; in training with several paths, each source has a k of its own."""
         settings, rows = self.settings, memory.mask.shape[0]
         assert settings.wait_k is not None, "asked only of a model that waits"
         draws = settings.wait_k_paths is not None and self.norm.training
@@ -158,7 +158,7 @@ class TransformerDecoder(nn.Module):
 
 
 def initialize(part: nn.Module | None, dim: int) -> None:
-    """The weights that a part of a Transformer begins with."""
+    """Initialize the weights of a part of a Transformer."""
     for module in () if part is None else part.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""What a Transformer is made of: attention and feed-forward layers with their residuals, and elements that know where they stand."""
+"""The layers of a Transformer: attention and feed-forward layers with their residuals, and elements with positions."""
 
 from collections.abc import Callable
 from typing import final
@@ -21,7 +21,7 @@ from antiphon.layers.transformer_config import TransformerConfig
 
 
 def make_norm(settings: TransformerConfig) -> nn.Module:
-    """LayerNorm or RMSNorm, as the settings say."""
+    """LayerNorm or RMSNorm, depending on the settings."""
     if settings.norm == "rms":
         return nn.RMSNorm(settings.dim, eps=settings.norm_epsilon)
     return nn.LayerNorm(settings.dim, eps=1e-5 if settings.norm_epsilon is None else settings.norm_epsilon)
@@ -115,7 +115,7 @@ class DecoderLayer(nn.Module):
         memory_mask: Tensor | None,
         weights: bool,
     ) -> tuple[Float[Tensor, "N *T D"], Tensor | None]:
-        """One layer; `look_back` is attention or recurrence over the sequence, or over one step and what was kept of those before.
+        """One layer; `look_back` is attention or recurrence over the sequence, or over one step and the state of those before.
 
         `memory` is what `project` gives, or states that are still to be projected; None where the layer does not attend to one. A step may
         be (R, D), without T; unless weights are asked for, the mask is then what `CrossAttention.step` takes.
@@ -144,7 +144,7 @@ class DecoderLayer(nn.Module):
 
 @final
 class Positioned(nn.Module):
-    """Elements with their positions: a frontend, added positions, and what attention layers need to know of positions.
+    """Elements with their positions: a frontend, added positions, and the position information that attention layers need.
 
     Without `attends` no layer attends to these elements themselves: then only added positions matter. Without `project_values` values are
     vectors already, as subsampling makes them. `says` is whether these are what a decoder has said, which begin with the start symbol.
@@ -182,7 +182,7 @@ class Positioned(nn.Module):
         return self.dropout(self.norm(x))  # type: ignore[no-any-return]
 
     def embed_at(self, elements: Tensor, place: int) -> Float[Tensor, "R D"]:
-        """As `embed`, for rows that are all at the same place."""
+        """Like `embed`, for rows that are all at the same position."""
         x = self.frontend(elements)
         if self.kind == "sinusoidal":
             x = x + sinusoid_at(place, x.shape[-1], x.dtype, x.device)
@@ -193,8 +193,8 @@ class Positioned(nn.Module):
     def visible(
         self, mask: Bool[Tensor, "B S"], dtype: torch.dtype, *, window: int | None = None, global_positions: int = 0, ahead: bool = True
     ) -> Tensor | SlidingWindow:
-        """What an encoder's attention needs: the mask of what is real, with biases of relative positions, and with the window; without
-        `ahead` no state sees one behind it."""
+        """What an encoder's attention needs: the mask of real elements, with biases of relative positions, and with the window; without
+        `ahead` no state attends to later ones."""
         length = mask.shape[1]
         real = mask[:, None, None, :]
         if window is not None and torch.compiler.is_exporting():  # as one mask, since the number of blocks would be fixed
@@ -209,8 +209,8 @@ class Positioned(nn.Module):
         return self.bias(positions, positions).to(dtype).masked_fill(~real, float("-inf"))  # type: ignore[no-any-return]
 
     def of_pairs(self, segments: Segments, dtype: torch.dtype, *, causal: bool = False) -> Tensor:
-        """What self-attention needs where a row holds several sequences: which see each other, with biases of relative positions; `causal`
-        ones nothing behind them."""
+        """What self-attention needs where a row holds several packed sequences: the mask of pairs in the same sequence, with biases of
+        relative positions; `causal` ones attend to nothing later."""
         visible = segments.sees(segments)
         if causal:
             visible = visible.tril()
@@ -228,7 +228,7 @@ class Positioned(nn.Module):
 
     @property
     def longest(self) -> int | None:
-        """The most elements that have a position; None for any number."""
+        """The greatest number of elements that have a position; None for no limit."""
         return None if self.table is None else self.table.num_embeddings
 
     def check(self, length: int) -> None:

@@ -1,1 +1,1 @@
-"""(output, labels, weights) -> the loss of a batch, summed up."""
+"""Losses: from (output, labels, weights) to the summed loss of a batch."""

@@ -1,4 +1,4 @@
-"""The absolute difference between point and label: its minimizer is the median."""
+"""The absolute difference between point and label, which is minimal for the median."""
 
 from functools import partial
 from typing import Literal
@@ -28,7 +28,7 @@ def build(settings: AbsoluteErrorConfig, target: Spec) -> Loss:
 
 
 def absolute_error(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int) -> LossSum:
-    """|point - label|, the mean over a step's observed channels. Raises ConfigError when the head says no points."""
+    """|point - label|, the mean over a step's observed channels. Raises ConfigError when the head gives no points."""
     if not isinstance(output.values, Tensor):
         raise needs("points", "absolute_error", output.values)
     known = observed(labels, channels)

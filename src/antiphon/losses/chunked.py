@@ -1,4 +1,4 @@
-"""Losses of symbols without a tensor of all logits: the one loop that every such loss shares.
+"""Losses over symbols that never hold a tensor of all logits, by one loop that every such loss shares.
 
 The real target steps are taken in chunks. Each chunk's logits become its losses and, in the same pass, the gradients of what they were
 made of (Liger kernels do likewise), and are gone before the next chunk's are made. Padding costs nothing. Where there are no gradients to
@@ -17,7 +17,8 @@ from antiphon.contracts.sequences import Padded
 from antiphon.heads.steps import CHUNK
 
 LossesOfSteps = Callable[..., Float[Tensor, " n"]]
-"""(which of the N real steps, the same steps of each tensor that was given) -> their losses (n,), by operations that autograd records."""
+"""(indices of some of the N real steps, these steps of each given tensor) -> their losses (n,), computed by operations that autograd
+records."""
 
 
 def chunked(
@@ -55,12 +56,12 @@ def _total(losses: Float[Tensor, " N"], weights: Float[Tensor, " N"] | None) -> 
 
 
 def chunks(steps: int) -> Iterator[slice]:
-    """So many steps in parts of at most `CHUNK`; one empty part when there is none."""
+    """Split the steps into parts of at most `CHUNK`; one empty part when there are none."""
     return (slice(start, start + CHUNK) for start in range(0, max(steps, 1), CHUNK))
 
 
 class _Chunks(torch.autograd.Function):
-    """Tensors of steps (N, ...), then parameters -> the weighted sum of the losses (), and the losses (N,), which have no gradient.
+    """Tensors of steps (N, ...), then parameters -> the weighted sum of the losses (), and the losses (N,), which carry no gradient.
 
     The gradients of the sum are made in the forward pass, and multiplied by that of whatever was made of it in the backward pass.
     """

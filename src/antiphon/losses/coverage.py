@@ -1,4 +1,4 @@
-"""Coverage loss: attending again to what was attended to before (See, Liu and Manning 2017, equation 12).
+"""The coverage loss penalizes attending again to the same places of the source (See, Liu and Manning 2017, equation 12).
 
 A step pays, for each place of the source, the smaller of its attention now and of all attention before. A model that pays it learns to
 move on, and so repeats itself less.
@@ -12,7 +12,7 @@ from antiphon.errors import ConfigError
 
 
 def coverage_loss(output: Output) -> Float[Tensor, "B T"]:
-    """The overlap of each step's attention with the sum of those before, from 0 (all new) to 1.
+    """The overlap of each step's attention with the sum of the earlier ones, from 0 (all new) to 1.
 
     Raises ConfigError when the output comes without attention.
     """

@@ -26,16 +26,16 @@ from antiphon.losses.summing import summed
 
 @config
 class CrossEntropyConfig:
-    """How tokens are scored in training."""
+    """Cross-entropy of tokens with label smoothing."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
     """The name of this loss."""
     label_smoothing: Fraction = 0.1
     """Share of the probability that is spread over the whole vocabulary (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    """Weight of the coverage loss, which penalizes attending again to the same places (See et al. 2017; they used 1)."""
     guided_alignment: GuidedAlignmentConfig | None = None
-    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
+    """Attention is also trained on the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 @final
@@ -48,7 +48,7 @@ class CrossEntropy:
     target: TokenSpec | None = None
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The loss of a batch. Raises ConfigError when the model copies, or says something of frames alone."""
+        """The loss of a batch. Raises ConfigError when the model copies, or only has an output for each frame."""
         if isinstance(output.head, Mixture):
             raise ConfigError("`training.loss.name` must not be `cross_entropy` with `model.head: pointer`, whose loss is `pointer`.")
         if isinstance(output.head, Lattice):
@@ -64,12 +64,12 @@ class CrossEntropy:
         return found + self.coverage * summed(coverage_loss(output) * labels.mask, weights) if self.coverage else found
 
     def known(self, labels: Padded) -> Int[Tensor, " N"]:
-        """The real labels, without open words."""
+        """The real labels, with the unknown symbol for open words."""
         real = labels.real(labels.values)
         return real if self.target is None else self.target.known(real)
 
     def of_logits(self, logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-        """The losses of single steps, whose logits it may use up."""
+        """The losses of single steps; may overwrite the logits."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if not logits.requires_grad:
             return _losses(logits, labels, self.smoothing)[0]
@@ -78,7 +78,7 @@ class CrossEntropy:
 
 
 class _InPlace(torch.autograd.Function):
-    """Logits (N, V), which become their own gradients, and labels (N,) -> losses (N,)."""
+    """Logits (N, V), which are overwritten by their own gradients, and labels (N,) -> losses (N,)."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -96,7 +96,7 @@ class _InPlace(torch.autograd.Function):
 
 
 def _losses(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], smoothing: float) -> tuple[Float[Tensor, " N"], Float[Tensor, "N V"]]:
-    """Losses, and log-probabilities, which take the place of the logits on the CPU, where passes over memory are dear."""
+    """Losses, and log-probabilities, which overwrite the logits on the CPU, where passes over memory are expensive."""
     in_place = logits.device.type == "cpu" and logits.is_contiguous()
     log_probs = torch.log_softmax(logits, dim=-1, out=logits) if in_place else logits.log_softmax(dim=-1)
     losses = (smoothing - 1) * log_probs.gather(1, labels.unsqueeze(1)).squeeze(1)
@@ -112,7 +112,7 @@ def build(settings: CrossEntropyConfig, target: Spec) -> Loss | LossOfBatch:
 
 
 def measure(settings: CrossEntropyConfig, target: Spec) -> Loss:
-    """Cross-entropy without smoothing: its exponential is the perplexity."""
+    """Cross-entropy without smoothing, whose exponential is the perplexity."""
     return CrossEntropy(target=target if isinstance(target, TokenSpec) else None)
 
 

@@ -1,4 +1,5 @@
-"""Connectionist temporal classification (Graves et al. 2006): the probability of a target is that of all its alignments with the frames.
+"""Connectionist temporal classification (Graves et al. 2006): the probability of a target is the sum over all its alignments with the
+frames.
 
 Each frame says a symbol or the blank; an alignment becomes a target by dropping repetitions, then blanks. The blank is the padding symbol
 of the target. The end symbol is no label: frames end by themselves.
@@ -25,7 +26,7 @@ from antiphon.losses.summing import of_rows
 
 @config
 class CTCConfig:
-    """How the frames of an encoder are scored in training."""
+    """CTC on the outputs for the encoder's frames."""
 
     name: Literal["ctc"] = "ctc"
     """The name of this loss."""
@@ -34,14 +35,14 @@ class CTCConfig:
 
 
 def frames_needed(symbols: Int[Tensor, "B T"], lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-    """The fewest frames that can say each sequence: one for each symbol, and a blank between two that are equal."""
+    """The minimum number of frames for each sequence: one for each symbol, and a blank between two that are equal."""
     place = torch.arange(1, symbols.shape[1], device=symbols.device)
     repeated = (symbols[:, 1:] == symbols[:, :-1]) & (place < lengths.unsqueeze(1))
     return lengths + repeated.sum(1)
 
 
 def ctc_fits(frames: Int[Tensor, " B"], labels: Padded, end: int) -> Bool[Tensor, " B"]:
-    """Whether each target has an alignment with so many frames (those behind subsampling). `labels` may end with the end symbol."""
+    """Whether each target has an alignment with this many frames (after subsampling). `labels` may end with the end symbol."""
     return frames >= frames_needed(labels.values, without_end(labels, end))
 
 
@@ -51,12 +52,12 @@ def without_end(labels: Padded, end: int) -> Int[Tensor, " B"]:
 
 
 class TooFewFramesWarning(UserWarning):
-    """Some targets are too long for their frames, so CTC learns nothing of them."""
+    """Some targets are too long for their frames, so that CTC learns nothing from them."""
 
 
 @final
 class CTCLoss:
-    """The loss of outputs with frames. Raises ConfigError when the model says nothing of frames.
+    """CTC for outputs with frames. Raises ConfigError when the model has no output for frames.
 
     `unlearned` counts the sequences so far that had too few frames. A warning says so at the first of them, and whenever they are ten times
     as many as when it last did.
@@ -120,12 +121,12 @@ def build(settings: CTCConfig, target: Spec) -> Loss:
 
 
 def measure(settings: CTCConfig, target: Spec) -> Loss:
-    """The loss of the last layer alone."""
+    """The loss of the last layer alone, without the intermediate ones."""
     return CTCLoss(symbols_only(target, "ctc"))
 
 
 def symbols_only(target: Spec, name: str) -> TokenSpec:
-    """The target. Raises ConfigError when it is real-valued."""
+    """The target's spec. Raises ConfigError when it is real-valued."""
     if not isinstance(target, TokenSpec):
         raise ConfigError(f"`training.loss.name` must not be `{name}` when the target is real-valued.")
     return target

@@ -1,4 +1,4 @@
-"""Which examples CTC cannot learn from, found before training: those with fewer states of the encoder than their targets need.
+"""Finds, before training, the examples that CTC cannot learn from: those with fewer encoder states than their targets need.
 
 The loss counts them, too, but only as they come, and knows no names. Here whole corpora are looked through, and targets are read only where
 the lengths leave a doubt: one symbol never needs more than two states.
@@ -19,7 +19,7 @@ CTC_LOSSES = ("ctc", "joint_ctc")
 
 @runtime_checkable
 class NumberedCorpus(Protocol):
-    """Of a corpus, what tells how long examples are, and which records they are made of."""
+    """The part of a corpus's interface that gives the lengths of examples, and the numbers of their records."""
 
     @property
     def source_lengths(self) -> np.ndarray: ...
@@ -36,12 +36,12 @@ class NumberedCorpus(Protocol):
 
 
 def states_needed(symbols: Integer[np.ndarray, " T"]) -> int:
-    """The fewest states that can say a sequence: one for each symbol, and a blank between two that are equal."""
+    """The minimum number of states for a sequence: one for each symbol, and a blank between two that are equal."""
     return len(symbols) + int((symbols[1:] == symbols[:-1]).sum())
 
 
 def too_short(corpus: NumberedCorpus, stride: int, target: TokenSpec) -> Iterator[tuple[int, int, int]]:
-    """(record number, states, states needed) of the examples whose source, at one state for `stride` frames, has too few."""
+    """(record number, states, states needed) of the examples whose source is too short, with one state for `stride` frames."""
     states = -(-np.asarray(corpus.source_lengths, dtype=np.int64) // stride)
     for index in np.flatnonzero(states < 2 * np.asarray(corpus.target_lengths, dtype=np.int64)).tolist():
         symbols = corpus.example(index).target
@@ -52,7 +52,7 @@ def too_short(corpus: NumberedCorpus, stride: int, target: TokenSpec) -> Iterato
 
 
 def ctc_notes(parts: Sequence[tuple[NumberedCorpus, Callable[[int], str]]], stride: int, target: TokenSpec) -> tuple[str, ...]:
-    """A sentence about the examples that CTC cannot learn from, by name; none when there are none.
+    """A sentence about the examples that CTC cannot learn from, with their names; empty when there are none.
 
     parts   each a corpus, and what names a record by its number
     """

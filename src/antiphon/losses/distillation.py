@@ -1,4 +1,4 @@
-"""How far a student's distribution over symbols is from its teacher's, at every target step (Hinton et al. 2015; Kim and Rush 2016).
+"""The divergence of a student's distribution over symbols from its teacher's, at every target step (Hinton et al. 2015; Kim and Rush 2016).
 
 Unusual here: as with cross-entropy, no tensor of all logits exists. A chunk of real target steps at a time, the teacher's and the
 student's logits become losses and, in the same pass, the student's gradients; cross-entropy with the label takes the same logits.
@@ -23,7 +23,7 @@ from antiphon.losses.cross_entropy import CrossEntropy
 @final
 @dataclass(frozen=True)
 class TaughtLoss:
-    """weight * KL(teacher || student) + (1 - weight) * loss, of what a teacher said of the same batch.
+    """weight * KL(teacher || student) + (1 - weight) * loss, given a teacher's output for the same batch.
 
     Both distributions are flattened by the temperature, and the divergence is multiplied by its square, which keeps gradients as large as
     those of cross-entropy (Hinton et al. 2015). The gradient reaches the student only.
@@ -35,7 +35,8 @@ class TaughtLoss:
     loss: Loss | None = None
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The loss of a batch in nats. Raises ConfigError when one of the two says more symbols, or the student copies from the source."""
+        """The loss of a batch in nats. Raises ConfigError when the two have different numbers of symbols, or the student copies from the
+        source."""
         if isinstance(output.head, Mixture):  # what it cannot say has probability 0 exactly, at which a divergence has no gradient
             raise ConfigError(
                 "`distillation.level` must be `sequence` with `model.head: pointer`, whose words differ from source to source."
@@ -60,7 +61,7 @@ class TaughtLoss:
 
 
 def _logits_of(teacher: Output, labels: Padded) -> Callable[[slice], Tensor]:
-    """The teacher's logits for some of the real steps: by its head when they are asked for, where the head takes any vectors."""
+    """The teacher's logits for some of the real steps: computed by its head on demand, where the head takes any vectors."""
     if isinstance(teacher.head, nn.Module):
         features = labels.real(teacher.features)
         return lambda part: teacher.head(features[part])
@@ -74,7 +75,7 @@ def _distance(logits: Float[Tensor, "N V"], taught: Float[Tensor, "N V"], temper
 
 
 class _Divergence(torch.autograd.Function):
-    """A student's logits (N, V), which become their own gradients, and a teacher's -> losses (N,)."""
+    """A student's logits (N, V), which are overwritten by their own gradients, and a teacher's -> losses (N,)."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, taught: Tensor, temperature: float) -> Tensor:

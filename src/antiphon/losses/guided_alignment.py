@@ -1,4 +1,4 @@
-"""Guided alignment: attention learns where to look from given alignments, while the model learns its targets (Chen et al. 2016).
+"""Guided alignment: attention is trained on given word alignments, while the model learns its targets (Chen et al. 2016).
 
 At each step of the target that is aligned, attention is compared with a distribution that is spread evenly over the places of the source
 that it is aligned with; a step that is aligned with nothing learns nothing of it. Alignments are of words, made by an aligner such as
@@ -25,18 +25,18 @@ _LEAST = 1e-8  # attention that is less counts as so much, so that its logarithm
 
 @config
 class GuidedAlignmentConfig:
-    """How attention learns from alignments."""
+    """How attention is trained on alignments."""
 
     weight: Annotated[float, Field(gt=0)] = 0.1
-    """How much an aligned step's attention counts beside the loss of its symbol; Marian's is 0.1."""
+    """Weight of an aligned step's attention loss relative to the loss of its symbol; Marian's is 0.1."""
     cost: Cost = "cross_entropy"
-    """What a step pays: the cross-entropy of its attention with the alignment, or the sum of squared differences."""
+    """The loss of a step: the cross-entropy of its attention with the alignment, or the sum of squared differences."""
 
 
 @final
 @dataclass(frozen=True)
 class GuidedLoss:
-    """A loss, and beside it that of attention."""
+    """A loss, combined with that of the attention."""
 
     loss: Loss
     settings: GuidedAlignmentConfig
@@ -44,7 +44,7 @@ class GuidedLoss:
     reads_attention = True
 
     def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs. Raises ConfigError when its records have no alignments."""
+        """The loss function for this batch. Raises ConfigError when its records have no alignments."""
         if batch.links is None:
             raise ConfigError(
                 "`training.loss.guided_alignment` needs alignments: name the column that has them in `task.alignment`, or leave it out."
@@ -59,7 +59,7 @@ class GuidedLoss:
 
 
 def guided_alignment_loss(output: Output, labels: Padded, links: Padded, cost: Cost) -> Float[Tensor, "B T"]:
-    """What the attention of each step pays; 0 where a step is aligned with nothing.
+    """The loss of the attention at each step; 0 where a step is not aligned.
 
     links   (B, N, 2): a place of the source, and the step of the target that is aligned with it
 
@@ -89,7 +89,7 @@ def guided_alignment_loss(output: Output, labels: Padded, links: Padded, cost: C
 
 
 def _flat(links: Padded) -> tuple[Tensor, Tensor, Tensor]:
-    """The links of all rows behind each other: row, place of the source, step of the target."""
+    """The links of all rows concatenated: row, position in the source, step of the target."""
     real = links.mask
     pairs = links.values[real]
     return real.nonzero()[:, 0], pairs[:, 0], pairs[:, 1]

@@ -19,7 +19,7 @@ from antiphon.losses.summing import summed
 
 @config
 class HuberConfig:
-    """Where squared error becomes absolute error."""
+    """The Huber loss, and where it changes from squared to absolute error."""
 
     name: Literal["huber"] = "huber"
     """The name of this loss."""

@@ -1,4 +1,4 @@
-"""CTC and cross-entropy together (Watanabe et al. 2017): the encoder learns to align by itself, the decoder to write.
+"""CTC and cross-entropy combined (Watanabe et al. 2017): CTC trains the encoder by itself, cross-entropy trains encoder and decoder.
 
 ctc_weight * ctc + (1 - ctc_weight) * cross_entropy
 """
@@ -20,7 +20,7 @@ from antiphon.losses.ctc import CTCLoss, symbols_only
 
 @config
 class JointCTCConfig:
-    """How frames and elements are weighed against each other."""
+    """The weights of CTC and cross-entropy."""
 
     name: Literal["joint_ctc"] = "joint_ctc"
     """The name of this loss."""
@@ -35,14 +35,14 @@ class JointCTCConfig:
 @final
 @dataclass(frozen=True)
 class JointLoss:
-    """The loss of outputs with frames."""
+    """The combined loss, for outputs with frames."""
 
     ctc: CTCLoss
     spoken: Loss
     ctc_weight: float
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """Both losses, weighed."""
+        """The weighted sum of both losses."""
         return self.ctc_weight * self.ctc(output, labels, weights) + (1 - self.ctc_weight) * self.spoken(output, labels, weights)
 
 
@@ -53,7 +53,7 @@ def build(settings: JointCTCConfig, target: Spec) -> Loss:
 
 
 def measure(settings: JointCTCConfig, target: Spec) -> Loss:
-    """The same without smoothing and without inner layers."""
+    """The same loss without smoothing and without inner layers."""
     ctc = CTCLoss(symbols_only(target, "joint_ctc"))
     return JointLoss(ctc, CrossEntropy(target=ctc.target), settings.ctc_weight)
 

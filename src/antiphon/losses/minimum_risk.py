@@ -1,4 +1,4 @@
-"""Minimum risk: the expected cost of the model's own outputs, by a metric (Shen et al. 2016).
+"""Minimum risk training: minimizes the expected cost of the model's own outputs under a metric (Shen et al. 2016).
 
 The risk of a source is the mean cost of outputs that are drawn from the model, each with its probability among those drawn, sharpened:
 Q(y) = p(y)^alpha / sum of p(y')^alpha. Beside it stands cross-entropy with the reference, weighed (Edunov et al. 2018).
@@ -20,20 +20,21 @@ from antiphon.losses.cross_entropy import CrossEntropyConfig
 
 @config
 class MinimumRiskConfig:
-    """How the model's own outputs are drawn, scored and weighed. For a model that can do its task already (`training.init_from`)."""
+    """How the model's own outputs are sampled, scored and weighted. For a model that has been trained on its task already
+    (`training.init_from`)."""
 
     name: Literal["minimum_risk"] = "minimum_risk"
     """The name of this loss."""
     metric: plugin_name("metrics") = "chrf"  # type: ignore[valid-type]
-    """The metric of single outputs that the cost is made of, such as chrf, bleu or word_error_rate."""
+    """The metric for single outputs that defines the cost, such as chrf, bleu or word_error_rate."""
     samples: Annotated[int, Field(ge=2)] = 8
-    """Outputs drawn for each source; equal ones count once."""
+    """Outputs sampled for each source; equal ones count once."""
     alpha: Annotated[float, Field(gt=0)] = 0.2
-    """Sharpness of the distribution over the outputs drawn: 0.005 makes it nearly even (Shen et al. 2016), 1 leaves it as it is."""
+    """Sharpness of the distribution over the sampled outputs: 0.005 makes it nearly uniform (Shen et al. 2016), 1 leaves it unchanged."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Outputs are drawn at this temperature; higher ones differ more."""
+    """Outputs are sampled at this temperature; at higher ones they differ more."""
     references: bool = False
-    """Whether the reference is one of the outputs of each source, as with Shen et al."""
+    """Whether the reference is added to the outputs of each source, as in Shen et al."""
     cross_entropy_weight: Fraction = 0.3
     """Share of cross-entropy in the loss."""
     label_smoothing: Fraction = 0.1
@@ -41,12 +42,12 @@ class MinimumRiskConfig:
 
 
 def build(settings: MinimumRiskConfig, target: Spec) -> Loss | LossOfBatch:
-    """The cross-entropy beside the risk, which needs the model and the metric. Raises ConfigError when the target is real-valued."""
+    """The cross-entropy part; the risk needs the model and the metric. Raises ConfigError when the target is real-valued."""
     return cross_entropy.build(CrossEntropyConfig(label_smoothing=settings.label_smoothing), target)
 
 
 def measure(settings: MinimumRiskConfig, target: Spec) -> Loss:
-    """Cross-entropy without smoothing: what a metric says of validation records stands beside it."""
+    """Cross-entropy without smoothing; the metric is reported separately on validation records."""
     return cross_entropy.measure(CrossEntropyConfig(), target)
 
 

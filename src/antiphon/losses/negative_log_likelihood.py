@@ -1,4 +1,4 @@
-"""How improbable the label is under the distribution that the head gives; for every torch Distribution."""
+"""The negative log-likelihood of the label under the distribution that the head gives; works for every torch Distribution."""
 
 from functools import partial
 from typing import Literal
@@ -31,7 +31,7 @@ def build(settings: NegativeLogLikelihoodConfig, target: Spec) -> Loss:
 
 
 def negative_log_likelihood(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, target: ValueSpec) -> LossSum:
-    """-log p(label) in nats, the mean over a step's observed channels. Of counts that were divided it is that of the count.
+    """-log p(label) in nats, the mean over a step's observed channels. For scaled counts it is that of the original count.
 
     Raises ConfigError when the head says no distribution, DataError when a label of a distribution of counts is no count.
     """

@@ -1,4 +1,4 @@
-"""Labels of real values: which are observed, and what a step's loss is when some are not.
+"""Labels of real values: which ones are observed, and the loss of a step when some are not.
 
 A missing value is NaN. It has no loss and passes on no gradient. A step's loss is the mean over its observed channels; a step without
 any has loss 0 and is not counted, so that the mean over a data set is a mean over what was really observed.
@@ -37,14 +37,14 @@ def observed(labels: Padded, channels: int) -> Observed:
 
 
 def counted(labels: Padded, target: Spec) -> Bool[Tensor, "B T"]:
-    """The labels that a mean loss is taken over: all real symbols; real steps at which a value was observed."""
+    """The labels over which a mean loss is taken: all real symbols, or the real steps with an observed value."""
     if not isinstance(target, ValueSpec):
         return labels.mask
     return observed(labels, target.channels).present.any(-1)
 
 
 def needs(what: str, loss: str, output: Any) -> ConfigError:
-    """The error of a loss that met another kind of output."""
+    """The error of a loss that got an unsuitable kind of output."""
     return ConfigError(
         f"`training.loss.name` must suit `model.head`: `{loss}` needs {what}, but the head gives {type(output).__name__}."
         " Leave `training.loss` out for the loss that is natural for the head."

@@ -1,4 +1,4 @@
-"""The pinball loss (Koenker and Bassett 1978), whose minimizer at level q is the quantile q."""
+"""The pinball loss (Koenker and Bassett 1978), which is minimal at level q for the quantile q."""
 
 from functools import partial
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Negative log-likelihood of a mixture of generating and copying: a label may be generated or copied, and both probabilities count.
+"""Negative log-likelihood of a mixture of generating and copying: the probabilities of generating and of copying a label are added.
 
 Unusual: the distribution over the extended vocabulary is never made, since a label needs only its own two probabilities. Smoothing
 spreads its share over the generator's vocabulary, since what can be copied differs from source to source. As with cross-entropy, the
@@ -27,16 +27,16 @@ from antiphon.losses.summing import summed
 
 @config
 class PointerLossConfig:
-    """How symbols that may be copied are scored in training."""
+    """The loss for models that may copy symbols."""
 
     name: Literal["pointer"] = "pointer"
     """The name of this loss."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the loss that asks the generator for every symbol of the vocabulary alike (Szegedy et al. 2016)."""
+    """Share of the loss that raises all symbols of the generator's vocabulary equally (Szegedy et al. 2016)."""
     coverage: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the coverage loss, which punishes attending again to the same places (See et al. 2017; they used 1)."""
+    """Weight of the coverage loss, which penalizes attending again to the same places (See et al. 2017; they used 1)."""
     guided_alignment: GuidedAlignmentConfig | None = None
-    """Attention also learns from the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
+    """Attention is also trained on the alignments in `task.alignment` (Chen et al. 2016); `{}` with the usual weight, null not at all."""
 
 
 def build(settings: PointerLossConfig, target: Spec) -> Loss | LossOfBatch:
@@ -48,7 +48,7 @@ def build(settings: PointerLossConfig, target: Spec) -> Loss | LossOfBatch:
 
 
 def measure(settings: PointerLossConfig, target: Spec) -> Loss:
-    """The negative log-likelihood alone: its exponential is the perplexity."""
+    """The negative log-likelihood alone, whose exponential is the perplexity."""
     return PointerLoss()
 
 
@@ -61,7 +61,7 @@ class PointerLoss:
     coverage: float = 0.0
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The loss of a batch. Raises ConfigError when the output layer is no pointer."""
+        """The loss of a batch. Raises ConfigError when the output layer is not a pointer."""
         if not isinstance(output.head, Mixture):
             raise ConfigError("`training.loss.name` must not be `pointer` without `model.head: pointer`. Leave the loss out.")
         mixture, real = output.head.select(labels.places), labels.real(labels.values)

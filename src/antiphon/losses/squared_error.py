@@ -1,4 +1,4 @@
-"""The squared difference between point and label: its minimizer is the mean."""
+"""The squared difference between point and label, which is minimal for the mean."""
 
 from functools import partial
 from typing import Literal
@@ -28,7 +28,7 @@ def build(settings: SquaredErrorConfig, target: Spec) -> Loss:
 
 
 def squared_error(output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None, *, channels: int) -> LossSum:
-    """(point - label)^2, the mean over a step's observed channels. Raises ConfigError when the head says no points."""
+    """(point - label)^2, the mean over a step's observed channels. Raises ConfigError when the head gives no points."""
     if not isinstance(output.values, Tensor):
         raise needs("points", "squared_error", output.values)
     known = observed(labels, channels)

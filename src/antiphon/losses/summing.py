@@ -1,4 +1,4 @@
-"""From a loss for each element to the loss of a batch."""
+"""Sums the losses of elements up to the loss of a batch."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,5 +12,5 @@ def summed(losses: Float[Tensor, "B T"], weights: Float[Tensor, " B"] | None = N
 
 
 def of_rows(losses: Float[Tensor, " B"], weights: Float[Tensor, " B"] | None = None) -> LossSum:
-    """The sum of one loss for each record."""
+    """The sum when there is one loss for each record."""
     return LossSum(losses.sum() if weights is None else (losses * weights).sum(), losses.detach())

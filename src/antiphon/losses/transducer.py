@@ -1,4 +1,4 @@
-"""The loss of a transducer (Graves 2012): the probability of a target is that of all its alignments with the states of the encoder.
+"""The transducer loss (Graves 2012): the probability of a target is the sum over all its alignments with the encoder's states.
 
 As in CTC the blank is the padding symbol of the target, and the end symbol is no label: states end by themselves. Unlike in CTC, a state
 may say several symbols, so every target has an alignment.
@@ -26,7 +26,7 @@ from antiphon.losses.summing import of_rows
 
 @config
 class TransducerLossConfig:
-    """How a transducer is scored in training."""
+    """The transducer loss, with CTC beside it if the model has `ctc`."""
 
     name: Literal["transducer"] = "transducer"
     """The name of this loss."""
@@ -35,14 +35,14 @@ class TransducerLossConfig:
     intermediate_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of inner layers within CTC, where the model has `intermediate_ctc` (Lee and Watanabe 2021)."""
     fast_emit: Annotated[float, Field(ge=0)] = 0.0
-    """How much more than blanks symbols are pulled at, so that a stream says them earlier (FastEmit, Yu et al. 2021; they used 0.004 to
-    0.01)."""
+    """How much stronger the gradients of symbols are than those of blanks, so that a stream outputs symbols earlier (FastEmit, Yu et al.
+    2021; they used 0.004 to 0.01)."""
 
 
 @final
 @dataclass(frozen=True)
 class TransducerLoss:
-    """The loss of a transducer's outputs. Raises ConfigError for those of another model."""
+    """The loss for a transducer's outputs. Raises ConfigError for outputs of other models."""
 
     target: TokenSpec
     ctc: CTCLoss
@@ -76,14 +76,14 @@ def build(settings: TransducerLossConfig, target: Spec) -> Loss:
 
 
 def measure(settings: TransducerLossConfig, target: Spec) -> Loss:
-    """The loss of the transducer alone."""
+    """The transducer loss alone, without CTC."""
     symbols = symbols_only(target, "transducer")
     return TransducerLoss(symbols, CTCLoss(symbols), 0.0)
 
 
 plugin = LossPlugin(
     name="transducer",
-    summary="All alignments of a transducer's states and symbols, and CTC beside it.",
+    summary="All alignments of a transducer's states and symbols, optionally with CTC.",
     Config=TransducerLossConfig,
     build=build,
     measure=measure,

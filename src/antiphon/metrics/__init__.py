@@ -1,1 +1,1 @@
-"""Predictions and references -> numbers. Imports no torch."""
+"""Metrics, which compute scores from predictions and references. Imports no torch."""

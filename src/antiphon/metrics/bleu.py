@@ -37,7 +37,7 @@ class Bleu(Metric):
         self.signature = settings_signature(self._bleu)
 
     def suited(self, references: Sequence[Sequence[Any]]) -> "Bleu":
-        """With the tokenizer of the references' script."""
+        """The metric with the tokenizer for the references' script."""
         if not self._by_script:
             return self
         texts = chain.from_iterable(references[:DECIDING])

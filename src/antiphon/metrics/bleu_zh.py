@@ -1,4 +1,4 @@
-"""BLEU for Chinese: sacrebleu's tokenizer `zh` separates Chinese characters; otherwise as `bleu`."""
+"""BLEU for Chinese: sacrebleu's tokenizer `zh` separates Chinese characters; otherwise the same as `bleu`."""
 
 from antiphon.metrics.bleu import Bleu
 

@@ -1,4 +1,4 @@
-"""Where a forecast metric's value comes from: series by series, and step by step of the horizon.
+"""Splits a forecast metric by series, and by step of the horizon.
 
 Unusual: each part is the metric of that part alone, by the same statistics as the whole, so that a metric over values (MAE) is the mean of
 its steps weighted by their counts, and no second definition can drift from the first.
@@ -19,7 +19,7 @@ from antiphon.metrics.items import check_items
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A metric by part.
+    """A metric's values by series and by step.
 
     steps     (H,) the metric of the first step of all forecasts, of the second ...; NaN where nothing counts
     counts    (H,) how many forecasts have a value that counts at that step
@@ -33,7 +33,7 @@ class Breakdown:
 
 
 def breakdown(metric: Metric, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Breakdown:
-    """The metric by series and by step. Horizons may differ: a step's metric is that of the forecasts that reach it.
+    """The metric by series and by step. Horizons may differ: a step's value covers the forecasts that reach it.
 
     Raises ConfigError when the metric is not one of forecasts, and DataError as the metric itself does.
     """

@@ -1,4 +1,5 @@
-"""Character error rate (CER) of spoken content: lower case, without punctuation; `spoken_text` has what the signature names."""
+"""Character error rate (CER) of normalized speech transcripts: lower case, without punctuation; the signature names the normalizer in
+`spoken_text`."""
 
 from antiphon.metrics.edit_distance import ErrorRate, characters
 from antiphon.metrics.spoken_text import SIGNATURE, spoken

@@ -1,4 +1,5 @@
-"""Compression (Grusky et al. 2018): words of the sources per word of the outputs, pooled. 10 is a tenth of the length."""
+"""Compression (Grusky et al. 2018): words of the sources per word of the outputs, pooled. 10 means that outputs have a tenth of the
+length."""
 
 from antiphon.metrics.word_shares import WordShare
 

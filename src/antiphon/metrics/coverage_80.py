@@ -1,4 +1,4 @@
-"""How many values lie within the 80 % interval: best at 80.
+"""Coverage of the 80 % interval: the percentage of values that lie within it; 80 is best.
 
 Of two forecasts the one is better whose coverage is nearer to what was promised: an interval that is too wide covers more, and says less.
 Read it beside `interval_width_80`.

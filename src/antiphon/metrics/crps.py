@@ -1,4 +1,4 @@
-"""Continuous ranked probability score (CRPS): of a point forecast the MAE, and less where the distribution says more."""
+"""Continuous ranked probability score (CRPS): equals the MAE for a point forecast, and is lower for a good forecast distribution."""
 
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.quantile_errors import continuous_ranked_probability

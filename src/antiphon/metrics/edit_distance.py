@@ -18,19 +18,19 @@ Normalize = Callable[[str], str]
 
 
 def tokens(text: str) -> list[str]:
-    """What stands between whitespace."""
+    """The tokens between whitespace."""
     return text.split()
 
 
 def characters(text: str) -> list[str]:
-    """Unicode code points, spaces between words included, those around the text not."""
+    """Unicode code points, with the spaces between words, without those around the text."""
     return list(text.strip())
 
 
 @final
 class ErrorRate(Metric):
-    """Errors per unit of the reference, in percent; it may exceed 100. No case, punctuation or Unicode form is changed, unless
-    `normalize` does; the signature then has `norm`, its name.
+    """Errors per unit of the reference, in percent; it may exceed 100. Case, punctuation and Unicode form are unchanged, unless `normalize`
+    changes them; the signature then has its name as `norm`.
 
     Statistics: substitutions, deletions, insertions, length of the reference. Of several references the one with the fewest errors counts,
     of equally near ones the longest, so that their order does not matter.
@@ -80,6 +80,6 @@ class ErrorRate(Metric):
 
 
 def rate(errors: Float[np.ndarray, "..."], length: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Errors per unit of the reference in percent. Errors against nothing but empty references are 100 percent, as in sacrebleu's TER."""
+    """Errors per unit of the reference in percent. If all references are empty, any error makes 100 percent, as in sacrebleu's TER."""
     per_unit = errors / np.where(length > 0, length, 1.0)
     return np.asarray(100 * np.where(length > 0, per_unit, np.minimum(errors, 1.0)))

@@ -13,7 +13,7 @@ from antiphon.metrics.items import check_texts
 
 @final
 class ExactMatch(Metric):
-    """Percent of items that are right as a whole. Nothing is normalized, not even spaces.
+    """Percentage of items that are entirely correct. Nothing is normalized, not even spaces.
 
     Statistics: whether the prediction is right, and 1 to count the items.
     """
@@ -25,13 +25,13 @@ class ExactMatch(Metric):
     signature = "norm:none|ref:any"
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-        """Right or not, and 1, for each item."""
+        """1 for a correct item and 0 otherwise, and 1, for each item."""
         check_texts(predictions, references)
         right = [prediction in alternatives for prediction, alternatives in zip(predictions, references, strict=True)]
         return np.stack([np.array(right, dtype=np.float64), np.ones(len(right))], axis=1)
 
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-        """The share of items that are right."""
+        """The share of correct items."""
         return np.asarray(100 * total[..., 0] / total[..., 1])
 
 

@@ -1,4 +1,4 @@
-"""What all metrics of forecasts share: an error for each value, and one of two ways to take the mean.
+"""The common part of all forecast metrics: an error for each value, and one of two ways to average.
 
     over "values"   all values of all items count alike, and a root is taken at the end (MAE, RMSE, pinball, CRPS, coverage, width)
     over "items"    an item's mean over its steps, with its root, then over its channels; items count alike (MASE, RMSSE, sMAPE)
@@ -26,7 +26,7 @@ Error = Callable[[Forecast, Actual], Float[np.ndarray, "H C"]]
 
 @final
 class ForecastMetric(Metric):
-    """The mean of an error; `root` takes its root where the mean over steps has been taken, `target` is the mean that is best.
+    """The mean of an error; `root` takes the root of the mean over steps, `target` is the best mean.
 
     Statistics: a sum and a count, of values or of items. An item none of whose values counts adds nothing; where no value of any item
     counts, the metric is NaN.
@@ -51,7 +51,7 @@ class ForecastMetric(Metric):
         self._error, self._over, self._root = error, over, root
 
     def errors(self, prediction: Forecast, actual: Actual) -> Float[np.ndarray, "H C"]:
-        """The error of each value; NaN where it does not count. Raises DataError when forecast and actual do not fit each other."""
+        """The error of each value; NaN where it does not count. Raises DataError when forecast and actual values have different shapes."""
         check_forecast(prediction, actual)
         return self._error(prediction, actual)
 
@@ -61,7 +61,7 @@ class ForecastMetric(Metric):
         return np.stack([self.reduce(self.errors(*pair)) for pair in _pairs(predictions, references)])
 
     def reduce(self, errors: Float[np.ndarray, "... H C"]) -> Float[np.ndarray, "... 2"]:
-        """Sum and count of one item's errors, or of those of some of its steps; leading axes are other parts, reduced likewise."""
+        """Sum and count of one item's errors, or of the errors of some of its steps; leading axes are parts that are reduced separately."""
         counted = ~np.isnan(errors)
         sums, counts = np.where(counted, errors, 0.0).sum(axis=-2), counted.sum(axis=-2)  # (..., C)
         if self._over == "values":
@@ -79,11 +79,11 @@ class ForecastMetric(Metric):
         return np.asarray(np.sqrt(np.maximum(mean, 0.0)) if self._root and self._over == "values" else mean)
 
     def taking_part(self, statistics: Float[np.ndarray, "N 2"]) -> int:
-        """How many items have a value that counts."""
+        """The number of items with a value that counts."""
         return int((statistics[:, 1] > 0).sum())
 
     def left_out(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> int:
-        """How many observed values do not count, since what their error is divided by is zero or unknown."""
+        """The number of observed values that do not count, since the divisor of their error is zero or unknown."""
         check_items(predictions, references)
         pairs = _pairs(predictions, references)
         return sum(int((np.isnan(self.errors(said, actual)) & ~np.isnan(actual.values)).sum()) for said, actual in pairs)

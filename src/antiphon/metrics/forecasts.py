@@ -1,4 +1,4 @@
-"""What forecast metrics compare: a forecast, and what really happened. No torch here, as in all of `metrics`."""
+"""The data that forecast metrics compare: a forecast, and the actual values. No torch here, as in all of `metrics`."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Actual:
-    """What really happened; missing values are NaN and do not count.
+    """The actual values; missing ones are NaN and do not count.
 
     values            (H, C)
     insample_mae      (C,) mean absolute error of the seasonal naive forecast within the history: what MASE divides by
@@ -42,7 +42,7 @@ class Actual:
 
 
 def insample_errors(history: Float[np.ndarray, "T C"], season: int) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
-    """What errors are divided by: for MASE and for RMSSE, NaN where undefined.
+    """The divisors of errors: for MASE and for RMSSE, NaN where undefined.
 
     MASE   mean absolute error of repeating the value one season ago (Hyndman and Koehler 2006)
     RMSSE  mean squared error of repeating the value before, whatever the season, from the first value on that is not zero: what comes
@@ -55,7 +55,7 @@ def insample_errors(history: Float[np.ndarray, "T C"], season: int) -> tuple[Flo
 
 
 def _mean(errors: Float[np.ndarray, "N C"]) -> Float[np.ndarray, " C"]:
-    """The mean of what is known; NaN where nothing is."""
+    """The mean of the known values; NaN where there are none."""
     known = ~np.isnan(errors)
     counts = known.sum(axis=0)
     return np.where(counts > 0, np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)

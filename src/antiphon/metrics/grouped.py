@@ -1,4 +1,4 @@
-"""Scores of parts of a set: of the sentences of each document, the units of each file, those of one state.
+"""Scores of groups of items: the sentences of each document, the units of each file, or those in one state.
 
 Each is the metric of its part alone, from the statistics of its items, which are counted once for all.
 """
@@ -14,7 +14,7 @@ from antiphon.metrics.interface import Metric
 def scores_by(
     names: Sequence[str], predictions: Sequence[Any], references: Sequence[Sequence[Any]], metrics: Sequence[Metric]
 ) -> list[tuple[str, int, dict[str, float]]]:
-    """(name, items, scores by metric) of each part, in the order in which parts come; `names` has that of each item."""
+    """(name, items, scores by metric) of each group, in order of first occurrence; `names` has the group of each item."""
     chosen = [metric.suited(references) for metric in metrics]
     numbers = {metric.name: metric.statistics(predictions, references) for metric in chosen}
     rows, owners = [], np.array(names)

@@ -1,4 +1,4 @@
-"""How wide the 80 % interval is on average: narrower is better, as long as `coverage_80` is kept."""
+"""The mean width of the 80 % interval: narrower is better, as long as `coverage_80` stays near 80."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How wide the 95 % interval is on average: narrower is better, as long as `coverage_95` is kept."""
+"""The mean width of the 95 % interval: narrower is better, as long as `coverage_95` stays near 95."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What every metric asks of its items before it counts anything: as many references as predictions, and no item without a reference.
+"""Checks that every metric applies to its items: as many references as predictions, and no item without a reference.
 
 Unusual: the arguments have loose types, since it is their contents that are in question.
 """
@@ -25,7 +25,7 @@ def check_items(predictions: Sequence[Any], references: Sequence[Any]) -> None:
 
 
 def check_texts(predictions: Sequence[Any], references: Sequence[Any]) -> None:
-    """`check_items`, and raise DataError unless all predictions and references are texts. An empty text is one."""
+    """Like `check_items`; also raise DataError unless all predictions and references are texts. An empty text is allowed."""
     check_items(predictions, references)
     for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True), start=1):
         if not isinstance(prediction, str):

@@ -1,4 +1,5 @@
-"""How many words a simultaneous translation lags behind its source: the mean over sentences, equal to SimulEval's on words.
+"""Lagging metrics: how many words a simultaneous translation lags behind its source; the mean over sentences, equal to SimulEval's on
+words.
 
 Average lagging (Ma et al. 2019, STACL, section 4.2) compares how much had been read when each word was said with a translator that says all
 words at an even pace from the first moment; what is said once the source has ended does not count, but for its first word. It favours
@@ -22,7 +23,7 @@ from antiphon.metrics.timed import TimedText
 
 @final
 class Lagging(Metric):
-    """Words behind the source. Statistics: the lagging of an item, and 1 where it has one; nothing was said of the others."""
+    """The lag in words of the source. Statistics: the lag of an item, and 1; both 0 for an item with an empty output."""
 
     def __init__(self, name: str, summary: str, *, adaptive: bool):
         self.name, self.summary, self.higher_is_better = name, summary, False
@@ -30,14 +31,14 @@ class Lagging(Metric):
         self._adaptive = adaptive
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-        """The lagging of each item. Raises DataError for a prediction that does not know when its words were said."""
+        """The lag of each item. Raises DataError for a prediction without the times of its words."""
         check_texts(predictions, references)
         rows = np.zeros((len(predictions), 2))
         for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True)):
             if not isinstance(prediction, TimedText):
                 raise DataError(
-                    f"The prediction of item {number + 1} must know when its words were said for the metric `{self.name}`, but does not. A"
-                    " model with `model.wait_k` tells, of texts of one line; in Python pass antiphon.metrics.timed.TimedText."
+                    f"The prediction of item {number + 1} must have the times of its words for the metric `{self.name}`, but has none. A"
+                    " model with `model.wait_k` gives them for texts of one line; in Python pass antiphon.metrics.timed.TimedText."
                 )
             if prediction.read and prediction.source_length:
                 length = max([len(prediction.read), *(len(str(one).split()) for one in alternatives)] if self._adaptive else [0])
@@ -45,16 +46,16 @@ class Lagging(Metric):
         return rows
 
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-        """The mean over the items that say something; NaN where none does."""
+        """The mean over the items with an output; NaN where there are none."""
         return np.where(total[..., 1] > 0, total[..., 0] / np.maximum(total[..., 1], 1), np.nan)
 
     def taking_part(self, statistics: Float[np.ndarray, "N K"]) -> int:
-        """How many items say something."""
+        """The number of items with an output."""
         return int(statistics[:, 1].sum())
 
 
 def lagging(read: Sequence[int], source_length: int, target_length: int) -> float:
-    """The mean of how many words had been read beyond an even pace, over the words up to the first that is said once all is read.
+    """The mean number of words read beyond an even pace, over the words up to the first that is output once all is read.
 
     read             words of the source read when each word was said, at least one
     source_length    words of the source

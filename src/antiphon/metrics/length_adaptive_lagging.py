@@ -1,4 +1,4 @@
-"""Length-adaptive average lagging (LAAL, Papi et al. 2022): as average lagging, without a reward for outputs that are too long."""
+"""Length-adaptive average lagging (LAAL, Papi et al. 2022): like average lagging, but outputs that are too long gain nothing."""
 
 from antiphon.metrics.lagging import Lagging
 

@@ -1,4 +1,5 @@
-"""Length ratio: words of the outputs per word of the references, of several the one nearest in length. 1 is as long as the references."""
+"""Length ratio: words of the outputs per word of the references; of several references the one nearest in length counts. 1 means the same
+length."""
 
 from antiphon.metrics.word_shares import WordShare
 

@@ -1,4 +1,4 @@
-"""Mean absolute error (MAE) over all values: dominated by series of large numbers."""
+"""Mean absolute error (MAE) over all values: series with large values dominate."""
 
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.point_errors import absolute

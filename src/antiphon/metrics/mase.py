@@ -1,4 +1,4 @@
-"""Mean absolute scaled error (MASE; Hyndman and Koehler 2006): 1 is as good as seasonal naive forecasts within the history were.
+"""Mean absolute scaled error (MASE; Hyndman and Koehler 2006): 1 means as good as seasonal naive forecasts were within the history.
 
 Series whose history repeats itself exactly, or is no longer than one step, give nothing to divide by and do not count; `left_out`
 counts their values."""

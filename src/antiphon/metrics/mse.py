@@ -1,4 +1,4 @@
-"""Mean squared error (MSE) over all values: dominated by series of large numbers, and by few large errors."""
+"""Mean squared error (MSE) over all values: series with large values dominate, and so do few large errors."""
 
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.point_errors import squared

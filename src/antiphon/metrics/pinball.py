@@ -1,4 +1,4 @@
-"""Pinball loss, the mean over the quantiles given: forecasts compare only when they have the same levels."""
+"""Pinball loss, averaged over the forecast's quantiles: only forecasts with the same levels can be compared."""
 
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.quantile_errors import pinball

@@ -33,5 +33,5 @@ def scaled_squared(prediction: Forecast, actual: Actual) -> Float[np.ndarray, "H
 
 
 def _divisor(insample: Float[np.ndarray, " C"]) -> Float[np.ndarray, " C"]:
-    """NaN where the history gives nothing to divide by: it is too short, or repeats itself exactly."""
+    """The divisor; NaN where the history gives none: it is too short, or repeats itself exactly."""
     return np.where(insample > 0, insample, np.nan)

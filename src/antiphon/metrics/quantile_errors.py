@@ -48,7 +48,7 @@ def continuous_ranked_probability(prediction: Forecast, actual: Actual) -> Float
 
 
 def within(prediction: Forecast, actual: Actual, percent: int) -> Float[np.ndarray, "H C"]:
-    """100 where the value lies within the central interval of so many percent, its ends included, else 0."""
+    """100 where the value lies within the central interval of `percent` percent, its ends included, else 0."""
     low, high = interval(prediction, percent)
     inside = 100.0 * ((actual.values >= low) & (actual.values <= high))
     return np.where(np.isnan(actual.values), np.nan, inside)
@@ -61,7 +61,7 @@ def width(prediction: Forecast, actual: Actual, percent: int) -> Float[np.ndarra
 
 
 def interval(prediction: Forecast, percent: int) -> tuple[Float[np.ndarray, "H C"], Float[np.ndarray, "H C"]]:
-    """The ends of the central interval of so many percent, from quantiles, or else from samples.
+    """The ends of the central interval of `percent` percent, from quantiles, or else from samples.
 
     Raises DataError when the forecast has neither.
     """

@@ -1,4 +1,4 @@
-"""ROUGE (Lin 2004): what a summary has in common with a reference, as the F1 score of recall and precision.
+"""ROUGE (Lin 2004): the overlap of a summary with a reference, as the F1 score of recall and precision.
 
     rouge1, rouge2    words, and pairs of neighbouring words
     rouge_l           the longest common subsequence of words
@@ -27,7 +27,7 @@ from antiphon.version import __version__
 
 Split = Callable[[str], list[str]]
 Prepared = tuple[Any, int]
-"""A text as it is compared, and the number of its units."""
+"""A text in the form in which it is compared, and the number of its units."""
 
 
 @final
@@ -52,7 +52,7 @@ class Rouge(Metric):
         self._prepare, self._shared = prepare, shared
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-        """F1 score, and 1, for each item. Raises MissingPackageError when endings are to be stripped without the extra `stemming`."""
+        """F1 score, and 1, for each item. Raises MissingPackageError for stemming without the extra `stemming`."""
         check_texts(predictions, references)
         known: dict[str, Prepared] = {}  # minimum Bayes risk compares the same few texts in all pairs
 
@@ -72,7 +72,7 @@ class Rouge(Metric):
         return np.asarray(100 * total[..., 0] / total[..., 1])
 
     def _f1(self, prediction: Prepared, reference: Prepared) -> float:
-        """Twice the shared units over the units of both is the harmonic mean of precision and recall."""
+        """Twice the number of shared units over the units of both, which is the harmonic mean of precision and recall."""
         if not prediction[1] or not reference[1]:
             return 0.0
         return 2 * self._shared(reference[0], prediction[0]) / (prediction[1] + reference[1])
@@ -111,7 +111,7 @@ def rouge_lsum(name: str, *, stem: bool = False) -> Rouge:
 
 
 def ngrams_of(found: Sequence[str], order: int) -> tuple[Counter[Any], int]:
-    """The n-grams of a list of words, each with its number, and the number of all."""
+    """The n-grams of a list of words, each with its count, and their total number."""
     grams = Counter[Any](found if order == 1 else zip(*(found[first:] for first in range(order)), strict=False))
     return grams, max(0, len(found) - order + 1)
 
@@ -122,7 +122,7 @@ def _shared_ngrams(reference: Counter[Any], prediction: Counter[Any]) -> int:
 
 
 def _shared_by_sentence(reference: Sequence[list[str]], prediction: Sequence[list[str]]) -> int:
-    """The sizes of the unions, but no word counts more often than either text has it (as in ROUGE-1.5.5)."""
+    """The sizes of the unions, where no word counts more often than either text has it (as in ROUGE-1.5.5)."""
     if len(reference) == len(prediction) == 1:
         return common_length(reference[0], prediction[0])
     left_in_reference = Counter(word for sentence in reference for word in sentence)

@@ -1,4 +1,4 @@
-"""ROUGE-Lsum (Lin 2004, section 3.2): ROUGE-L by sentences, which stand on lines of their own."""
+"""ROUGE-Lsum (Lin 2004, section 3.2): ROUGE-L by sentences, one sentence per line."""
 
 from antiphon.metrics.rouge import rouge_lsum
 

@@ -16,7 +16,7 @@ from antiphon.metrics.items import check_texts
 
 
 def segment_statistics(metric: Metric, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-    """The metric's counts, a row per item. Items may differ in their number of references."""
+    """The metric's counts, a row per item. Items may have different numbers of references."""
     check_texts(predictions, references)
     most = max(len(alternatives) for alternatives in references)
     # sacrebleu wants the first references of all items, then the second ones ...; None stands where an item has no more.

@@ -1,4 +1,4 @@
-"""Scores by name: what evaluation and the command line call."""
+"""Finds metrics by name and computes scores, for evaluation and the command line."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from antiphon.metrics.significance import SEED, score
 
 
 def find_metrics(names: Sequence[str]) -> list[Metric]:
-    """The metrics of these names. Raises ConfigError naming the nearest one for a name that is none, and for one that comes twice."""
+    """The metrics with these names. Raises ConfigError for an unknown name, with the nearest known one, and for a repeated name."""
     if len(set(names)) < len(names):
         raise ConfigError(f"Each metric must be named once, but they are {', '.join(names)}.")
     return [find_metric(name) for name in names]
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of this name. Raises ConfigError naming the nearest one when there is none."""
+    """The metric with this name. Raises ConfigError for an unknown name, with the nearest known one."""
     found: Metric = registry.find("metrics", name)
     return found
 
 
 def named(scores: Iterable[Score], name: str) -> Score | None:
-    """The score of this name; None when it is not among them."""
+    """The score with this name; None when it is not among them."""
     return next((score for score in scores if score.name == name), None)
 
 

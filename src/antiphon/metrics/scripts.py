@@ -1,4 +1,4 @@
-"""In which script texts are written, as far as it decides what their words are: Chinese, Japanese and Korean have tokenizers of their own.
+"""The script in which texts are written, as far as it affects word boundaries: Chinese, Japanese and Korean have tokenizers of their own.
 
 Unusual: a fifth of the letters is enough, since one of theirs stands for several Latin ones, and technical texts are full of names.
 """
@@ -17,7 +17,7 @@ _KANA_SHARE = 0.1  # of the letters of Chinese or Japanese; Chinese has next to 
 
 
 def script_of(texts: Iterable[str]) -> Script | None:
-    """The script that most of the texts are written in; None for all in which blanks and punctuation stand between words."""
+    """The script of most of the texts; None for all scripts that separate words by blanks and punctuation."""
     joined = "".join(texts)
     han, kana, hangul = (len(pattern.findall(joined)) for pattern in (_HAN, _KANA, _HANGUL))
     own = han + kana + hangul

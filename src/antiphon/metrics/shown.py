@@ -1,10 +1,11 @@
-"""Scores as people read them: four digits that matter, whatever the unit."""
+"""Formats scores for people: four significant digits, whatever the unit."""
 
 import math
 
 
 def shown(value: int | float) -> str:
-    """A score with four significant digits: 0.3708, 33.41, 12346. Very small ones as 1.234e-05, and nothing is cut before the point."""
+    """A score with four significant digits: 0.3708, 33.41, 12346. Very small ones look like 1.234e-05; digits before the point are never
+    cut."""
     if not math.isfinite(value):
         return str(value)
     exponent = int(f"{value:.3e}".partition("e")[2])  # after rounding: 9.9996 is 10.00

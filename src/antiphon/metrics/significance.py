@@ -1,4 +1,4 @@
-"""Is a score to be trusted, and is one system better than another? Resampling over the items' statistics.
+"""Confidence intervals of scores, and significance tests between systems, by resampling the items' statistics.
 
     score(metric, predictions, references)    the metric with a bootstrap interval (Koehn 2004)
     compare(metric, a, b, references)         two systems on the same items: paired bootstrap and paired approximate randomization
@@ -71,7 +71,7 @@ def score(
 def score_statistics(
     metric: Metric, statistics: Float[np.ndarray, "N K"], references: Sequence[int], *, resamples: int = 1000, seed: int = SEED
 ) -> Score:
-    """`score`, from what the metric made of each item, wherever that was done; `references` says how many each item has."""
+    """Like `score`, from statistics that were computed elsewhere; `references` gives the number of references of each item."""
     low = high = None
     if _checked("resamples", resamples, least=0):
         low, high = _interval(metric.aggregate(_bootstrap(statistics, resamples, seed)))
@@ -88,7 +88,8 @@ def compare(
     trials: int = 10_000,
     seed: int = SEED,
 ) -> Comparison:
-    """Compare the predictions of two systems for the same items, by `resamples` of the items and `trials` of swapping predictions.
+    """Compare the predictions of two systems for the same items, with `resamples` bootstrap resamples and `trials` random swaps of
+    predictions.
 
     Raises DataError when there is no item, or one without prediction or reference.
     """
@@ -111,7 +112,7 @@ def compare_statistics(
     trials: int = 10_000,
     seed: int = SEED,
 ) -> Comparison:
-    """`compare`, from what the metric made of each item, of a first; `references` says how many each item has."""
+    """Like `compare`, from statistics that were computed elsewhere; `references` gives the number of references of each item."""
     value_a, value_b = metric.aggregate(both.sum(axis=1))
     difference = float(value_b - value_a)
     lead = float(merit(value_b, metric) - merit(value_a, metric))
@@ -147,7 +148,7 @@ def _bootstrap(statistics: Float[np.ndarray, "N K"], resamples: int, seed: int) 
 
 
 def _swapped_leads(metric: Metric, both: Float[np.ndarray, "2 N K"], trials: int, seed: int) -> Float[np.ndarray, " trials"]:
-    """How far b leads a for pseudo-systems that swap the two predictions of each item or not, at random (Riezler and Maxwell 2005)."""
+    """How far b leads a for pseudo-systems in which the two predictions of each item are swapped at random (Riezler and Maxwell 2005)."""
     generator = np.random.default_rng(seed)
     total_a, total_b = both.sum(axis=1)
     surplus = both[0] - both[1]
@@ -159,7 +160,7 @@ def _swapped_leads(metric: Metric, both: Float[np.ndarray, "2 N K"], trials: int
 
 
 def _chunks(rows: int, items: int) -> Iterator[int]:
-    """Sizes of chunks that sum to `rows`. They are multiples of 32: numpy draws 32 booleans at a time, and drops what is left over."""
+    """Sizes of chunks that add up to `rows`. They are multiples of 32: numpy draws 32 booleans at a time, and drops unused ones."""
     most = max(32, _CHUNK // items // 32 * 32)
     while rows > 0:
         yield min(rows, most)
@@ -167,8 +168,8 @@ def _chunks(rows: int, items: int) -> Iterator[int]:
 
 
 def _interval(values: Float[np.ndarray, " R"]) -> tuple[float, float] | tuple[None, None]:
-    """The middle 95% by order statistics, as sacrebleu takes them. Resamples of items none of which counts say nothing, and are left
-    out; where all do, there is no interval."""
+    """The middle 95% by order statistics, as in sacrebleu. Resamples without any item that counts are left out; if all are, there is no
+    interval."""
     ordered = np.sort(values[np.isfinite(values)])
     if not len(ordered):
         return None, None
@@ -177,7 +178,7 @@ def _interval(values: Float[np.ndarray, " R"]) -> tuple[float, float] | tuple[No
 
 
 def _p_value(under_null: Float[np.ndarray, " R"], observed: float, rounding: float) -> float:
-    """The share at least as extreme as the observation, which counts as one of them: never 0 (Davison and Hinkley 1997)."""
+    """The share at least as extreme as the observation, which is included: never 0 (Davison and Hinkley 1997)."""
     if not math.isfinite(observed):
         return math.nan
     under_null = under_null[np.isfinite(under_null)]

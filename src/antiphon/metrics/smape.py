@@ -1,4 +1,4 @@
-"""Symmetric mean absolute percentage error (sMAPE) as in the M3 and M4 competitions: 0 to 200 percent, a mean per series first."""
+"""Symmetric mean absolute percentage error (sMAPE) as in the M3 and M4 competitions: 0 to 200 percent, the mean of one mean per series."""
 
 from antiphon.metrics.forecast_metric import ForecastMetric
 from antiphon.metrics.point_errors import symmetric_percentage

@@ -1,4 +1,4 @@
-"""A reference that brings its source, for metrics that compare an output with what it was made from.
+"""References that carry their source, for metrics that compare an output with its source.
 
 Metrics get predictions and references, nothing else. A summary is also to be judged by its source: what it copies, and what it adds. So the
 reference of a task with sources is a text like any other, and holds its source beside.
@@ -12,7 +12,7 @@ from antiphon.errors import DataError
 
 @final
 class SourcedText(str):
-    """A text that knows its source. It equals the plain text, and what is made of it (`upper`, slices, `str()`) is plain text."""
+    """A text with its source. It equals the plain text, and what is derived from it (`upper`, slices, `str()`) is plain text."""
 
     source: str
     __slots__ = ("source",)
@@ -23,17 +23,17 @@ class SourcedText(str):
         return made
 
     def __reduce__(self) -> tuple[type["SourcedText"], tuple[str, str]]:
-        """What copies and pickles are made from."""
+        """The arguments from which copies and pickles are made."""
         return SourcedText, (str(self), self.source)
 
 
 def source_of(metric: str, alternatives: Sequence[Any], number: int) -> str:
-    """The source of item `number`, which all alternatives share. Raises DataError where none of them brings it."""
+    """The source of item `number`, which all alternatives share. Raises DataError if none of them carries it."""
     for reference in alternatives:
         if isinstance(reference, SourcedText):
             return reference.source
     raise DataError(
-        f"A reference of item {number} must bring its source for the metric `{metric}`, but is the plain text {str(alternatives[0])!r:.60}."
+        f"A reference of item {number} must carry its source for the metric `{metric}`, but is the plain text {str(alternatives[0])!r:.60}."
         " Tasks whose outputs are to be compared with sources, such as `summarization`, give it; in Python pass"
         " antiphon.metrics.sourced.SourcedText(reference, source)."
     )

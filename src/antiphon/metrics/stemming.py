@@ -1,4 +1,4 @@
-"""English words without their endings (Porter 1980), as rouge-score strips them: `files`, `filed` and `filing` become `file`.
+"""Strips the endings of English words (Porter 1980), as rouge-score does: `files`, `filed` and `filing` become `file`.
 
 The stemmer is NLTK's, from the extra `stemming`; its rules are those of ROUGE-1.5.5 with NLTK's small corrections.
 """

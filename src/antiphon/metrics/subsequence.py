@@ -1,4 +1,4 @@
-"""The longest common subsequence of two lists of words: its length, and which words of the first list it may consist of.
+"""The longest common subsequence of two lists of words: its length, and the words of the first list that make one.
 
 The table of the usual dynamic program grows by one or not at all from each column to the next, so a row of it is one whole number with a
 bit per column, and a row follows from the one before by an addition and three logical operations (Hyyrö 2004). Unusual: the rows are kept,
@@ -18,7 +18,7 @@ def common_length(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def common_places(first: Sequence[str], second: Sequence[str]) -> list[int]:
-    """The indices into `first` of one of the longest common subsequences, in falling order."""
+    """The indices into `first` of one of the longest common subsequences, in descending order."""
     row, full, places = _start(second)
     rows = [row]
     for word in first:
@@ -40,7 +40,7 @@ def common_places(first: Sequence[str], second: Sequence[str]) -> list[int]:
 
 
 def _start(second: Sequence[str]) -> tuple[int, int, dict[str, int]]:
-    """The row of the empty list, all ones; the same as a mask; and for each word the columns in which it stands."""
+    """The row for the empty list, all ones; the same as a mask; and for each word the columns in which it occurs."""
     places: dict[str, int] = {}
     for column, word in enumerate(second):
         places[word] = places.get(word, 0) | 1 << column
@@ -55,5 +55,5 @@ def _next_row(row: int, places: int, full: int) -> int:
 
 
 def _length_at(row: int, column: int) -> int:
-    """The common length at a column: the zeros before it."""
+    """The common length up to a column: the number of zeros before it."""
     return column - (row & ((1 << column) - 1)).bit_count()

@@ -1,4 +1,5 @@
-"""Translation edit rate (Snover et al. 2006), equal to sacrebleu's: edits with block shifts, per word of the reference, no case."""
+"""Translation edit rate (Snover et al. 2006), equal to sacrebleu's: edits, including block shifts, per word of the reference; ignores
+case."""
 
 from collections.abc import Sequence
 from typing import Any, final

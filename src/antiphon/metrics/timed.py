@@ -1,4 +1,4 @@
-"""A text that knows when its words were output, for metrics of how far a simultaneous translation lags behind.
+"""Texts with the times at which their words were output, for metrics of how far a simultaneous translation lags behind.
 
 Metrics get predictions and references, nothing else; so the prediction of a model that waits is a text like any other, and holds its
 times beside.
@@ -10,7 +10,7 @@ from typing import final
 
 @final
 class TimedText(str):
-    """A text with how many words of the source had been read when each of its own was said, and how many the source has in all.
+    """A text with the number of source words that had been read when each of its words was output, and the length of the source in words.
 
     It equals the plain text, and what is made of it (`upper`, slices, `str()`) is plain text.
     """
@@ -25,5 +25,5 @@ class TimedText(str):
         return made
 
     def __reduce__(self) -> tuple[type["TimedText"], tuple[str, tuple[int, ...], int]]:
-        """What copies and pickles are made from."""
+        """The arguments from which copies and pickles are made."""
         return TimedText, (str(self), self.read, self.source_length)

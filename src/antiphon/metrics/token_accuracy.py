@@ -1,4 +1,4 @@
-"""Token accuracy: position by position, how many tokens are right.
+"""Token accuracy: the share of tokens that are correct, position by position.
 
 Tokens stand between whitespace. Position i of the prediction is compared with position i of the reference, without alignment: one missing
 token makes all behind it wrong, as fits outputs whose positions mean something (labels of a sequence). For free text use an error rate.
@@ -16,8 +16,8 @@ from antiphon.metrics.items import check_texts
 
 @final
 class TokenAccuracy(Metric):
-    """Percent of positions that are right, out of the positions of the longer one of prediction and reference: what is missing and what is
-    too much both count as wrong.
+    """Percentage of correct positions, out of the positions of the longer one of prediction and reference: missing and superfluous tokens
+    count as wrong.
 
     Statistics: positions that are right, positions. Of several references the one with the highest accuracy counts, then the longest.
     """
@@ -29,7 +29,7 @@ class TokenAccuracy(Metric):
     signature = "unit:tokens|norm:none|ref:best"
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-        """Right positions, and positions, of each item."""
+        """Correct positions, and positions, of each item."""
         check_texts(predictions, references)
         rows = []
         for prediction, alternatives in zip(predictions, references, strict=True):
@@ -39,7 +39,7 @@ class TokenAccuracy(Metric):
         return np.array(rows, dtype=np.float64)
 
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-        """The share of positions that are right; 100 when there is nothing to say and nothing was said."""
+        """The share of correct positions; 100 when both the references and the predictions are empty."""
         right, positions = total[..., 0], total[..., 1]
         return np.asarray(100 * np.where(positions > 0, right / np.maximum(positions, 1), 1.0))
 

@@ -1,4 +1,4 @@
-"""Token error rate over what stands between whitespace: the phoneme error rate (PER) when the texts are phonemes ("AE1 B D").
+"""Token error rate, where tokens are separated by whitespace: the phoneme error rate (PER) when the tokens are phonemes ("AE1 B D").
 
 With several references (pronunciations), the nearest one counts, as is usual for grapheme-to-phoneme conversion.
 """

@@ -1,4 +1,5 @@
-"""Word error rate (WER) of spoken content: lower case, without punctuation; `spoken_text` has the normalizer that the signature names."""
+"""Word error rate (WER) of normalized speech transcripts: lower case, without punctuation; the signature names the normalizer in
+`spoken_text`."""
 
 from antiphon.metrics.edit_distance import ErrorRate, tokens
 from antiphon.metrics.spoken_text import SIGNATURE, spoken

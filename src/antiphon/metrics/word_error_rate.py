@@ -1,4 +1,5 @@
-"""Word error rate (WER) over what stands between whitespace; equal to jiwer's. Case and punctuation count: normalize texts beforehand."""
+"""Word error rate (WER), where words are separated by whitespace; equal to jiwer's. Case and punctuation count: normalize texts
+beforehand."""
 
 from antiphon.metrics.edit_distance import ErrorRate, tokens
 

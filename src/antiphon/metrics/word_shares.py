@@ -1,4 +1,4 @@
-"""What to measure of outputs beside their correctness: what they copy, how long they are, whether they repeat themselves.
+"""Descriptive measures of outputs beside their correctness: how much they copy, how long they are, how much they repeat.
 
 None of these has a best value, so `higher_is_better` is None: a summary that copies everything or nothing is no better for it. They
 are read beside those of references and baselines. Words are those of ROUGE (`metrics/words.py`); case and punctuation do not count.
@@ -20,12 +20,12 @@ from antiphon.metrics.sourced import source_of
 from antiphon.version import __version__
 
 Count = Callable[[list[str], list[str]], tuple[int, int]]
-"""(words of the output, words that it is compared with) -> how many, out of how many."""
+"""(words of the output, words that it is compared with) -> a count, and the total that it is out of."""
 
 
 @final
 class WordShare(Metric):
-    """One count of words out of another.
+    """The ratio of two counts of words.
 
     beside   what outputs are compared with: the "source", the "reference" that is nearest in length (of equally near ones the shorter, as
              in BLEU), or "nothing"
@@ -40,7 +40,7 @@ class WordShare(Metric):
         self._count, self._beside, self._scale = count, beside, scale
 
     def statistics(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Float[np.ndarray, "N K"]:
-        """The two counts of each item. Raises DataError where a source is needed and a reference is plain text."""
+        """The two counts of each item. Raises DataError where a source is needed but a reference does not carry it."""
         check_texts(predictions, references)
         rows = []
         for number, (prediction, alternatives) in enumerate(zip(predictions, references, strict=True), start=1):
@@ -49,7 +49,7 @@ class WordShare(Metric):
         return np.array(rows, dtype=np.float64)
 
     def aggregate(self, total: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-        """One count out of the other; 0 where nothing was counted."""
+        """The ratio of the counts; 0 where the total is 0."""
         return np.asarray(self._scale * total[..., 0] / np.maximum(total[..., 1], 1))
 
     def _compared(self, said: list[str], alternatives: Sequence[str], number: int) -> list[str]:
@@ -61,7 +61,7 @@ class WordShare(Metric):
 
 
 def novelty(name: str, order: int) -> WordShare:
-    """The share of an output's n-grams that its source does not have."""
+    """The share of an output's n-grams that are not in its source."""
 
     def count(said: list[str], source: list[str]) -> tuple[int, int]:
         (own, total), (known, _) = ngrams_of(said, order), ngrams_of(source, order)
@@ -74,7 +74,7 @@ def novelty(name: str, order: int) -> WordShare:
 
 
 def repetition(name: str, order: int) -> WordShare:
-    """The share of an output's n-grams that it has said before."""
+    """The share of an output's n-grams that occurred earlier in it."""
 
     def count(said: list[str], _: list[str]) -> tuple[int, int]:
         own, total = ngrams_of(said, order)

@@ -17,7 +17,7 @@ from functools import cache
 from itertools import islice
 
 SIGNATURE = "tok:words-any-script.1"
-"""How texts were split; the number is raised when the splitting changes."""
+"""How texts were split into words; the number is raised when the splitting changes."""
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _INVISIBLE = "\u00ad\u200c\u200d\u2060"
@@ -29,14 +29,15 @@ _UNSPACED = (
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, in their order; none of an empty text or of mere punctuation."""
+    """The words of a text in lower case, in order; none for an empty text or for mere punctuation."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
     return _word_of_any_script().findall(unicodedata.normalize("NFC", text).translate(_WITHOUT_INVISIBLE).lower())
 
 
 def leading(text: str, count: int) -> str:
-    """The text up to the end of its first `count` words, as it is written: `words` of it are the first `count` words of the text."""
+    """The beginning of a text, as written, up to the end of its first `count` words: `words` of it are the first `count` words of the
+    text."""
     end = 0
     for match in islice(_word_of_any_script().finditer(text), count):
         end = match.end()
@@ -50,7 +51,7 @@ def _word_of_any_script() -> re.Pattern[str]:
 
 
 def _combining_marks() -> str:
-    """The ranges of accents, vowel signs and other marks that belong to the letter before them, as inside of a character class."""
+    """The ranges of accents, vowel signs and other marks that belong to the preceding letter, for use in a regex character class."""
     ranges: list[list[int]] = []
     for code in (*range(0x300, 0x20000), *range(0xE0000, min(0xE01F0, sys.maxunicode))):
         if unicodedata.category(chr(code))[0] == "M":

@@ -1,4 +1,4 @@
-"""The model of an earlier run, any of ours, with low-rank adapters: only a few new parameters learn (extra `hf`).
+"""Low-rank adapters on the model of an earlier run, of any architecture of ours: only a few new parameters are trained (extra `hf`).
 
     antiphon train runs/mine/recipe.yaml --set "model={name: adapted, run: $PWD/runs/mine}" --set training.init_from=null ...
 
@@ -30,7 +30,7 @@ from antiphon.store.revisions import upgraded, upgraded_settings
 
 @config
 class AdaptedConfig:
-    """Which run's model adapts, and how."""
+    """Which run's model is adapted, and how."""
 
     name: Literal["adapted"] = "adapted"
     """The name of this architecture."""
@@ -38,23 +38,23 @@ class AdaptedConfig:
     """Must be given: the run, or one of its checkpoints, whose model is adapted. The run must have the task's vocabulary
     (`task.vocabulary.run`)."""
     adapter: AdapterConfig = AdapterConfig()
-    """What learns."""
+    """The adapters."""
     model: plugin_field("models") | None = None  # type: ignore[valid-type]
-    """That model's own settings; a run fills them in."""
+    """The adapted model's own settings; filled in by a run."""
     sha256: str | None = None
-    """Hash of that model's weights; a run fills it in, to find out whether they have changed."""
+    """Hash of the adapted model's weights; filled in by a run, to detect changes."""
     trust: Verdict = verdict()
     """Whether code from outside that the run names may be imported; no setting."""
 
     @property
     def head(self) -> Any:
-        """The output layer of that model."""
+        """The output layer of the adapted model."""
         return getattr(self.model, "head", None)
 
 
 @config
 class _Taken:
-    """What is taken over of that run's recipe beside the model."""
+    """What is inherited from that run's recipe beside the model."""
 
     loss: plugin_field("losses", "cross_entropy") | None = None  # type: ignore[valid-type]
     """Its loss."""
@@ -63,7 +63,7 @@ class _Taken:
 
 
 def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> AdaptedConfig:
-    """The settings with those of the earlier run's model, and with what tells its weights from others.
+    """The settings, completed with those of the earlier run's model and the hash of its weights.
 
     Raises ConfigError when no run is named, or its model is one that cannot be adapted like this.
     """
@@ -86,7 +86,7 @@ def resolve(settings: AdaptedConfig, earlier: AdaptedConfig | None = None) -> Ad
 
 
 def defaults(settings: AdaptedConfig) -> dict[str, Any]:
-    """The loss and the search of that run, which may be a model without decoder."""
+    """The loss and the search of that run, whose model may have no decoder."""
     if settings.run is None:
         return {}
     try:
@@ -98,12 +98,12 @@ def defaults(settings: AdaptedConfig) -> dict[str, Any]:
 
 
 def _check_names(recipe: Mapping[str, Any], trust: Trust) -> None:
-    """Raise ConfigError when loss or search of that run, which become those of this one, name code that is not trusted."""
+    """Raise ConfigError when the loss or search inherited from that run names code that is not trusted."""
     validate(_Taken, {"loss": recipe["training"]["loss"], "search": recipe["search"]}, path="model.run", trust=trust)
 
 
 def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
-    """Make that model with fresh weights and adapters. Raises ConfigError when a pattern matches nothing that can adapt."""
+    """Make that model with fresh weights and adapters. Raises ConfigError when a pattern matches no layer that can be adapted."""
     need_peft()
     known = resolve(settings)
     assert known.model is not None, "it has just been filled in"
@@ -116,7 +116,7 @@ def build(settings: AdaptedConfig, source: Spec, target: Spec) -> Seq2SeqModel:
 
 
 def start(model: Seq2SeqModel, settings: AdaptedConfig) -> Sequence[str]:
-    """Put the earlier run's weights in. Raises CheckpointError when they are not those that the settings are of, or do not fit."""
+    """Load the earlier run's weights. Raises CheckpointError when they do not fit, or differ from those that the settings describe."""
     borrow(model, settings)
     assert settings.model is not None, "`resolve` has filled it in"
     learned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -127,7 +127,7 @@ def start(model: Seq2SeqModel, settings: AdaptedConfig) -> Sequence[str]:
 
 
 def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
-    """Put the weights behind the adapters. Raises CheckpointError when they are missing, have changed, or do not fit."""
+    """Load the frozen base weights beside the adapters. Raises CheckpointError when they are missing, have changed, or do not fit."""
     assert settings.run is not None, "`resolve` has refused that"
     remedy = "Put it back, or say where it is: `--set model.run=FOLDER`."
     try:
@@ -155,7 +155,7 @@ def borrow(model: Seq2SeqModel, settings: AdaptedConfig) -> None:
 
 
 def _check_symbols(model: Seq2SeqModel, saved: checkpoint.Checkpoint, run: Path) -> None:
-    """Raise CheckpointError when the base's symbols are others: frozen embeddings cannot learn what these mean."""
+    """Raise CheckpointError when the base has another vocabulary: frozen embeddings cannot learn new symbols."""
     for side, spec in (("source", model.source), ("target", model.target)):
         if isinstance(spec, TokenSpec) and saved.header[side].get("fingerprint") != spec.fingerprint:
             raise CheckpointError(
@@ -164,12 +164,12 @@ def _check_symbols(model: Seq2SeqModel, saved: checkpoint.Checkpoint, run: Path)
 
 
 def _saved(run: Path) -> checkpoint.Checkpoint:
-    """The run's best checkpoint."""
+    """The best checkpoint of the run."""
     return checkpoint.read(checkpoint.find_checkpoint(run).resolve())
 
 
 def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Revision 1 was of models of their first revision, of which only the Transformer has another."""
+    """Upgrade from revision 1, whose base models were of their first revision; only the Transformer has a later one."""
     model = settings.get("model")
     if revision < 2 and model is not None and model["name"] == transformer.plugin.name:
         settings = {**settings, "model": transformer.upgrade(1, {}, model)[1]}

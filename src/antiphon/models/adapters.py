@@ -25,22 +25,22 @@ _LEARNED = re.compile(r"\.(lora_A|lora_B|lora_magnitude_vector)\.")
 
 @config
 class AdapterConfig:
-    """A few parameters beside each layer that learn instead of its own."""
+    """A few trainable parameters beside each layer, whose own weights stay frozen."""
 
     kind: Literal["lora", "dora"] = "lora"
-    """LoRA, or DoRA, which also learns the length of each row: a little better at small ranks, and slower."""
+    """LoRA, or DoRA, which also learns the magnitude of each row: a little better at small ranks, and slower."""
     rank: Annotated[int, Field(ge=1)] = 8
-    """The rank of what is added to a matrix."""
+    """The rank of the update of a matrix."""
     alpha: Annotated[float, Field(gt=0)] = 16.0
-    """What is added is multiplied by `alpha / rank`."""
+    """The update is multiplied by `alpha / rank`."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout of what an adapter reads."""
+    """Dropout on the input of an adapter."""
     modules: tuple[str, ...] | None = None
-    """Linear layers that adapt: patterns such as `*.q_proj`. None is every linear layer of an attention."""
+    """Linear layers to adapt: patterns such as `*.q_proj`. None means every linear layer of an attention."""
     train: tuple[str, ...] = ()
-    """Parameters of the frozen model that learn as well: patterns such as `*norm*`."""
+    """Parameters of the frozen model that are trained as well: patterns such as `*norm*`."""
     base_precision: Literal["fp32", "8bit"] = "fp32"
-    """How the frozen matrices are kept: as they are, or as 8-bit integers (needs the extra `hf-8bit`)."""
+    """How the frozen matrices are stored: unchanged, or as 8-bit integers (needs the extra `hf-8bit`)."""
 
 
 def need_peft() -> None:
@@ -61,7 +61,7 @@ def need_8bit() -> None:
 
 
 def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", outputs: nn.Module | None = None) -> frozenset[str]:
-    """Put adapters into a model, or what stands `within` it under this name, and freeze all else.
+    """Add adapters to a model, or to its part called `within`, and freeze all else.
 
     `outputs` is the output layer, which never adapts. Returns the entries of the model's state that learn, under all their names.
 
@@ -98,13 +98,13 @@ def adapt(model: nn.Module, settings: AdapterConfig, *, within: str = "", output
 
 
 def base_name(name: str) -> str:
-    """The checkpoint's name of a tensor that stands behind an adapter."""
+    """The name in the checkpoint of a tensor that an adapter wraps."""
     return name.replace(".base_layer.", ".")
 
 
 @torch.no_grad()
 def follow_base(network: nn.Module) -> None:
-    """Let DoRA's lengths be those of the base's rows, which peft measured before the weights were there."""
+    """Set DoRA's magnitudes to the norms of the base's rows; peft computed them before the weights were loaded."""
     for module in network.modules():
         for lengths in getattr(module, "lora_magnitude_vector", {}).values():
             lengths.weight.copy_(torch.linalg.vector_norm(module.base_layer.weight, dim=1))  # type: ignore[union-attr]
@@ -112,7 +112,7 @@ def follow_base(network: nn.Module) -> None:
 
 @torch.no_grad()
 def keep_in_8bit(network: nn.Module, learned: frozenset[str]) -> None:
-    """Replace the frozen linear layers by ones of 8-bit integers, all but the output layer, which may share its weights."""
+    """Replace the frozen linear layers by layers of 8-bit integers, except for the output layer, which may share its weights."""
     need_8bit()
     import bitsandbytes
 
@@ -129,7 +129,7 @@ def keep_in_8bit(network: nn.Module, learned: frozenset[str]) -> None:
 
 
 def merge(network: nn.Module) -> None:
-    """Add the adapters to the matrices that they stand beside, and remove them. Needs a base in fp32."""
+    """Merge the adapters into the matrices that they belong to, and remove them. Needs a base in fp32."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for name, module in list(network.named_modules()):
@@ -141,7 +141,7 @@ def merge(network: nn.Module) -> None:
 
 
 def _chosen(network: nn.Module, patterns: tuple[str, ...] | None, prefix: str, outputs: nn.Module | None) -> list[str]:
-    """The names of the layers that adapt; patterns are for names with the prefix."""
+    """The names of the layers to adapt; patterns are matched against names with the prefix."""
     unfit = () if outputs is None else tuple(outputs.modules())
     linear = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear) and module not in unfit}
     if patterns is None:
@@ -157,7 +157,7 @@ def _chosen(network: nn.Module, patterns: tuple[str, ...] | None, prefix: str, o
 
 
 def _shown(model: nn.Module) -> str:
-    """Names of parameters for an error, without layers' numbers."""
+    """Names of parameters for an error message, without the numbers of layers."""
     return ", ".join(
         dict.fromkeys(re.sub(r"\.\d+\.", ".*.", base_name(name)) for name, _ in model.named_parameters() if not _LEARNED.search(name))
     )

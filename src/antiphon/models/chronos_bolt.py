@@ -1,4 +1,4 @@
-"""Chronos-Bolt, a published forecaster that was trained on many series (Ansari et al. 2024; extra `forecast-fm`).
+"""Chronos-Bolt, a published forecasting model that was pretrained on many series (Ansari et al. 2024; extra `forecast-fm`).
 
     path       a folder with a published checkpoint (config.json, model.safetensors), or its name on the hub
 
@@ -42,27 +42,27 @@ class ChronosBoltConfig:
     path: str | None = None
     """Must be given: a folder with a Chronos-Bolt checkpoint, or its name on the hub, such as `amazon/chronos-bolt-small`."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Dropout in training instead of the checkpoint's own; None leaves that."""
+    """Dropout in training instead of the checkpoint's own; None keeps that."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
 
 
 @final
 class ChannelQuantiles(nn.Module):
-    """Vectors (..., C * Q) -> quantiles (..., C, Q). They are as the network says them, and so may cross."""
+    """Vectors (..., C * Q) -> quantiles (..., C, Q). They are the network's raw outputs, and so may cross."""
 
     def __init__(self, channels: int, levels: tuple[float, ...]):
         super().__init__()
         self.channels, self.levels = channels, levels
 
     def forward(self, features: Float[Tensor, "... D"]) -> Quantiles:
-        """The same numbers by channel."""
+        """The same numbers, arranged by channel."""
         return Quantiles(features.unflatten(-1, (self.channels, -1)), self.levels)
 
 
 @final
 class ChronosBolt(Seq2SeqModel):
-    """The published network behind our contract: a direct forecaster. `features` of its outputs are the quantiles, (B, T, C * Q)."""
+    """The published network as a model of ours: a direct forecaster. `features` of its outputs are the quantiles, (B, T, C * Q)."""
 
     source: ValueSpec
     target: ValueSpec
@@ -81,7 +81,7 @@ class ChronosBolt(Seq2SeqModel):
         return Memory(torch.cat([values, marks], dim=-1), source.mask)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """T steps, whatever the inputs hold."""
+        """Forecast T steps; the values of the inputs are not used."""
         steps, channels = inputs.longest, self.target.channels
         values, marks = _ending_together(memory.states, memory.mask).transpose(1, 2).split(channels, dim=1)  # (B, C, S) each
         said = self.network.forecast(values.flatten(0, 1), marks.flatten(0, 1) > 0.5, steps)  # (B * C, Q, T)
@@ -90,7 +90,7 @@ class ChronosBolt(Seq2SeqModel):
 
 
 def _ending_together(states: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
-    """Each row moved to the end, with zeros (which are marked as not observed) before it."""
+    """Each row aligned to the end, with zeros (marked as not observed) before it."""
     steps = states.shape[1]
     place = torch.arange(steps, device=states.device) - (steps - mask.sum(dim=1, keepdim=True))
     moved = states.gather(1, place.clamp(min=0).unsqueeze(-1).expand_as(states))
@@ -98,7 +98,7 @@ def _ending_together(states: Float[Tensor, "B S D"], mask: Bool[Tensor, "B S"]) 
 
 
 def resolve(settings: ChronosBoltConfig, earlier: ChronosBoltConfig | None = None) -> ChronosBoltConfig:
-    """The settings with the checkpoint's own configuration. Raises ConfigError for a checkpoint that is no Chronos-Bolt."""
+    """The settings with the checkpoint's own configuration. Raises ConfigError for a checkpoint that is not a Chronos-Bolt."""
     if settings.description is not None:
         return settings
     if settings.path is None:
@@ -117,7 +117,7 @@ def resolve(settings: ChronosBoltConfig, earlier: ChronosBoltConfig | None = Non
 
 
 def start(model: ChronosBolt, settings: ChronosBoltConfig) -> Sequence[str]:
-    """Put the published weights in, and say what the model does not read. Raises ConfigError when they are no safetensors or do not fit."""
+    """Load the published weights, and say what the model does not read. Raises ConfigError when they are not safetensors or do not fit."""
     assert settings.path is not None, "`resolve` has refused that"
     shape = model.network.shape
     _take(model.network, published_folder(settings.path), settings.path)
@@ -134,7 +134,7 @@ def start(model: ChronosBolt, settings: ChronosBoltConfig) -> Sequence[str]:
 
 
 def _take(network: ChronosBoltNetwork, folder: Path, name: str) -> None:
-    """Put the weights of a folder into the network."""
+    """Load the weights in a folder into the network."""
     found: dict[str, Tensor] = {}
     for path in weight_files(folder, name):
         try:
@@ -151,7 +151,7 @@ def _take(network: ChronosBoltNetwork, folder: Path, name: str) -> None:
 
 
 def build(settings: ChronosBoltConfig, source: Spec, target: Spec) -> ChronosBolt:
-    """Make the network with fresh weights. Raises ConfigError when source or target are symbols, or the path is no Chronos-Bolt."""
+    """Make the network with fresh weights. Raises ConfigError when source or target are symbols, or the path is not a Chronos-Bolt."""
     if not isinstance(source, ValueSpec) or not isinstance(target, ValueSpec):
         raise ConfigError("`model.name` must not be `chronos_bolt` when source or target is made of symbols: it forecasts real values.")
     if source.channels < target.channels:
@@ -165,7 +165,7 @@ def build(settings: ChronosBoltConfig, source: Spec, target: Spec) -> ChronosBol
 
 
 def defaults(settings: ChronosBoltConfig) -> dict[str, Any]:
-    """The context of the published models, marks instead of refusals for missing values, and the loss of quantiles."""
+    """The context length of the published models, missing values marked rather than refused, and the quantile loss."""
     task = {"name": "forecasting", "context_length": 2048, "shortest_context": 1, "missing": "previous", "observed_mask": True}
     return {"task": task, "training": {"loss": {"name": "pinball"}}}
 

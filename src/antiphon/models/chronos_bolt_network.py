@@ -1,4 +1,4 @@
-"""The network of Chronos-Bolt (Ansari et al. 2024): a window of one channel in, quantiles of the next steps out.
+"""The network of Chronos-Bolt (Ansari et al. 2024): maps a window of one channel to quantiles of the next steps.
 
     window (N, S) -> mean 0, deviation 1 -> patches of 16, each with marks of what is missing -> residual block -> T5 encoder
     a start symbol, which attends to the patches -> T5 decoder -> residual block -> quantiles (N, Q, P) of all steps at once, in the
@@ -32,7 +32,7 @@ _T5_SETTINGS = (
 
 @dataclass(frozen=True)
 class ChronosShape:
-    """What a checkpoint's `config.json` says of its network."""
+    """Sizes of the network, from a checkpoint's `config.json`."""
 
     context_length: int
     prediction_length: int
@@ -44,7 +44,7 @@ class ChronosShape:
 
 
 def shape_of(description: Mapping[str, Any], name: str) -> ChronosShape:
-    """The shape that a checkpoint's configuration describes; `name` says which in errors.
+    """The shape that a checkpoint's configuration describes; `name` identifies the checkpoint in errors.
 
     Raises ConfigError when it is no Chronos-Bolt, or one that this network cannot be.
     """
@@ -84,7 +84,7 @@ def _no_bolt(name: str, found: str) -> ConfigError:
 
 @final
 class ResidualBlock(nn.Module):
-    """(..., D) -> (..., N): one hidden layer, and a linear map beside it."""
+    """(..., D) -> (..., N): one hidden layer, with a linear map as residual."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int, activation: nn.Module, dropout: float):
         super().__init__()
@@ -95,7 +95,7 @@ class ResidualBlock(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, inputs: Float[Tensor, "... D"]) -> Float[Tensor, "... N"]:
-        """Both, summed."""
+        """The sum of both."""
         hidden = self.activation(self.hidden_layer(inputs))
         return self.dropout(self.output_layer(hidden)) + self.residual_layer(inputs)  # type: ignore[no-any-return]
 
@@ -129,7 +129,7 @@ class ChronosBoltNetwork(nn.Module):
                 parameter.requires_grad_(False)
 
     def forward(self, values: Float[Tensor, "N S"], observed: Bool[Tensor, "N S"]) -> Float[Tensor, "N Q P"]:
-        """Quantiles of the `prediction_length` steps behind windows, of which the latest `context_length` steps are read.
+        """Quantiles of the `prediction_length` steps after each window, of which the latest `context_length` steps are read.
 
         What is not `observed` may be any finite number.
         """
@@ -171,7 +171,7 @@ class ChronosBoltNetwork(nn.Module):
 
 
 def _measured(values: Float[Tensor, "N S"], observed: Bool[Tensor, "N S"]) -> tuple[Float[Tensor, "N 1"], Float[Tensor, "N 1"]]:
-    """Mean and deviation of what was observed; 0 and 1 where nothing was."""
+    """Mean and deviation of the observed values; 0 and 1 where there are none."""
     count = observed.sum(1, keepdim=True)
     location = torch.where(observed, values, 0.0).sum(1, keepdim=True) / count.clamp(min=1)
     variance = torch.where(observed, (values - location).square(), 0.0).sum(1, keepdim=True) / count.clamp(min=1)

@@ -1,4 +1,5 @@
-"""The Conformer (Gulati et al. 2020): frames of speech to symbols, with the decoder of the Transformer, and CTC beside it.
+"""The Conformer (Gulati et al. 2020) for speech recognition: maps frames of speech to symbols, with the Transformer's decoder and optional
+CTC.
 
     frames (B, S, C) -> subsampling -> Conformer blocks -> memory (B, S / 4, D) -> Transformer decoder -> head
                                                               `-> CTC head -> frames
@@ -28,7 +29,7 @@ from antiphon.layers.transformer_decoder import DecoderState, TransformerDecoder
 
 @config
 class ConformerConfig:
-    """Sizes and variations of the Conformer."""
+    """Sizes and variants of the Conformer."""
 
     name: Literal["conformer"] = "conformer"
     """The name of this architecture."""
@@ -45,23 +46,23 @@ class ConformerConfig:
     feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers of the encoder; a Conformer block has two of them."""
     decoder_feed_forward_dim: Count | None = None
-    """Width inside the feed-forward layers of the decoder; None is twice that of the encoder, since it has one."""
+    """Width inside the feed-forward layers of the decoder; None means twice that of the encoder, since a layer has only one of them."""
     convolution_kernel: Count = 15
-    """States that a convolution sees at once; must be odd."""
+    """Kernel size of the convolutions, in states; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     subsampling: Literal[1, 2, 4, 8] = 4
     """Frames of the source for one state of the encoder. More is faster, and leaves CTC fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """Maps of each subsampling convolution."""
+    """Channels of each subsampling convolution."""
     ctc: bool = False
-    """Whether the encoder also predicts the target by itself (CTC), in training and for joint decoding."""
+    """Whether the encoder also predicts the target (CTC), in training and for joint decoding."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """Numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
     dropout: Fraction = 0.1
     """Dropout on embeddings, inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -71,7 +72,7 @@ class ConformerConfig:
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer of the decoder; None is the natural one for the target."""
+    """The output layer of the decoder; None means the default for the target."""
 
 
 @final
@@ -96,11 +97,11 @@ class Conformer(StepwiseModel):
 
     @property
     def gives_attention(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def encode(self, source: Padded) -> Memory:
-        """Read the frames; the memory has one state for `subsampling` of them."""
+        """Encode the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)
         return Memory(states.values, states.mask, inner=inner)
 
@@ -135,7 +136,7 @@ def frame_head(target: TokenSpec, dim: int) -> Categorical:
 
 
 def check_specs(name: str, source: Spec, target: Spec) -> tuple[ValueSpec, TokenSpec]:
-    """Source and target of a model of speech. Raises ConfigError when the source is no frames or the target no symbols."""
+    """The specs of a speech model's source and target. Raises ConfigError when the source has no frames or the target no symbols."""
     if not isinstance(source, ValueSpec):
         raise ConfigError(
             f"`model.name` must not be `{name}` when the source is made of symbols: it reads frames of values. Use `transformer` or `lstm`."
@@ -167,7 +168,7 @@ def _shape(settings: ConformerConfig) -> ConformerShape:
 
 
 def _decoder(settings: ConformerConfig) -> TransformerConfig:
-    """The Transformer whose decoder this is."""
+    """The settings of the Transformer whose decoder is used."""
     return TransformerConfig(
         dim=settings.dim,
         decoder_layers=settings.decoder_layers,
@@ -184,20 +185,20 @@ def _decoder(settings: ConformerConfig) -> TransformerConfig:
 
 
 def build(settings: ConformerConfig, source: Spec, target: Spec) -> Conformer:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when source or target is of the wrong kind."""
     if settings.intermediate_ctc and not settings.ctc:
         raise ConfigError("`model.intermediate_ctc` has no effect without `model.ctc`. Set it to true, or leave the other out.")
     return Conformer(settings, *check_specs("conformer", source, target))
 
 
 def defaults(settings: ConformerConfig) -> dict[str, Any]:
-    """With CTC, the loss that learns both."""
+    """With CTC, the joint loss of CTC and cross-entropy."""
     return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
 
 
 plugin = Architecture(
     name="conformer",
-    summary="Conformer encoder for frames of speech with a Transformer decoder; CTC beside it.",
+    summary="Conformer encoder for frames of speech with a Transformer decoder and optional CTC.",
     Config=ConformerConfig,
     build=build,
     defaults=defaults,

@@ -1,4 +1,4 @@
-"""A decoder and nothing else: a language model, which gives the probability of a text, symbol by symbol (Bengio et al. 2003).
+"""A decoder-only model, which is a language model: it gives the probability of a text, symbol by symbol (Bengio et al. 2003).
 
     start, symbols (B, T) -> the decoder of the Transformer without attention to a memory, or a stack of LSTM layers -> head
 
@@ -47,7 +47,7 @@ class TransformerLayersConfig:
     norm: Literal["layer", "rms"] = "layer"
     """LayerNorm or RMSNorm, before each sub-layer."""
     positions: Positions = "rotary"
-    """How positions enter: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
+    """How positions are encoded: added (sinusoidal, learned), by rotation (rotary), or as attention biases (relative)."""
     max_positions: Count = 1024
     """Longest sequence of learned positions."""
     dropout: Fraction = 0.1
@@ -86,11 +86,11 @@ class DecoderOnlyConfig:
     name: Literal["decoder_only"] = "decoder_only"
     """The name of this architecture."""
     decoder: LayersConfig = TransformerLayersConfig()
-    """What reads the symbols so far: transformer or lstm, with its sizes."""
+    """The kind of decoder: transformer or lstm, with its sizes."""
     tied_embeddings: Literal["none", "decoder"] = "decoder"
     """Share the embedding with the output layer."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for symbols."""
+    """The output layer; None means the default for symbols."""
 
 
 @final
@@ -115,7 +115,7 @@ class RecurrentDecoder(nn.Module):
         )
 
     def forward(self, inputs: Padded, memory: Memory) -> tuple[Float[Tensor, "B T D"], None]:
-        """All steps at once. Padding lies behind the real elements, and is read after them."""
+        """All steps at once. Padding comes after the real elements, so that it does not influence them."""
         hidden, _ = self.stack(self._drop(self.frontend(inputs.values)))
         return self._drop(hidden), None
 
@@ -155,11 +155,11 @@ class DecoderOnly(StepwiseModel):
 
     @property
     def longest_target(self) -> int | None:
-        """As many as there are learned positions."""
+        """The number of learned positions, if it has any."""
         return self.decoder.positioned.longest if isinstance(self.decoder, TransformerDecoder) else None
 
     def encode(self, source: Padded) -> Memory:
-        """A memory with a row for each source, and nothing in it."""
+        """An empty memory with a row for each source."""
         weight = next(self.parameters())
         return Memory(weight.new_zeros(*source.values.shape, 0), source.mask)
 
@@ -173,7 +173,7 @@ class DecoderOnly(StepwiseModel):
         return self.decoder.init_state(memory, beam_size, max_length)
 
     def project(self, memory: Memory) -> Memory:
-        """Nothing for every layer."""
+        """Empty projections for every layer."""
         return self.decoder.project(memory) if isinstance(self.decoder, TransformerDecoder) else memory
 
     def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
@@ -183,7 +183,7 @@ class DecoderOnly(StepwiseModel):
 
 
 def build(settings: DecoderOnlyConfig, source: Spec, target: Spec) -> DecoderOnly:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, for a source that says anything, and a target of values."""
+    """Make the model. Raises ConfigError for sizes that do not go together, for a source that is not empty, and for a target of values."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `decoder_only` when the target is real-valued: it writes symbols.")
     if not isinstance(source, TokenSpec) or not source.says_nothing:
@@ -201,7 +201,7 @@ def build(settings: DecoderOnlyConfig, source: Spec, target: Spec) -> DecoderOnl
 
 
 def _transformer(settings: TransformerLayersConfig) -> TransformerConfig:
-    """The Transformer whose decoder this is."""
+    """The settings of the Transformer whose decoder is used."""
     return TransformerConfig(
         dim=settings.dim,
         decoder_layers=settings.layers,

@@ -1,4 +1,4 @@
-"""An encoder and nothing else: it has an output for each state, in which CTC finds the sequence (Graves et al. 2006).
+"""An encoder-only model with an output for each state, which CTC turns into the target sequence (Graves et al. 2006).
 
     frames (B, S, C) -> subsampling -> encoder: conformer, transformer or lstm -> head -> (B, S / 4, V), of which one symbol is the blank
 
@@ -42,11 +42,11 @@ class ConformerEncoderConfig:
     feed_forward_dim: Count = 1024
     """Width inside the feed-forward layers, of which a block has two."""
     convolution_kernel: Count = 15
-    """States that a convolution sees at once; must be odd."""
+    """Kernel size of the convolutions, in states; must be odd."""
     convolution_norm: ConvolutionNorm = "layer"
     """What normalizes within the convolution module: `layer`, the same for any batch, or `batch`, as in the paper."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -55,7 +55,7 @@ class ConformerEncoderConfig:
 
 @config
 class TransformerEncoderConfig:
-    """A Transformer encoder with a norm before each sub-layer and behind each block."""
+    """A Transformer encoder with a norm before each sub-layer and after each block."""
 
     name: Literal["transformer"] = "transformer"
     """The kind of encoder."""
@@ -68,7 +68,7 @@ class TransformerEncoderConfig:
     feed_forward_dim: Count = 2048
     """Width inside the feed-forward layers."""
     positions: FramePositions = "rotary"
-    """How positions enter attention: by rotation (rotary) or as biases (relative)."""
+    """How positions are encoded in attention: by rotation (rotary) or as biases (relative)."""
     dropout: Fraction = 0.1
     """Dropout inside feed-forward layers and on the output of every sub-layer."""
     attention_dropout: Fraction = 0.0
@@ -103,21 +103,21 @@ class EncoderOnlyConfig:
     name: Literal["encoder_only"] = "encoder_only"
     """The name of this architecture."""
     encoder: EncoderConfig = ConformerEncoderConfig()
-    """What reads the frames: conformer, transformer or lstm, with its sizes."""
+    """The kind of encoder: conformer, transformer or lstm, with its sizes."""
     subsampling: Literal[1, 2, 4, 8] = 4
     """Frames of the source for one state of the encoder. More is faster, and leaves fewer states to align a target with."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
     """Maps of each subsampling convolution."""
     chunk: Count | None = None
-    """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
-    and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    """For live recognition: a state depends on no frame after its chunk of this many states; convolutions and recurrent layers only use the
+    past. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None uses the whole recording."""
     left_chunks: Annotated[int, Field(ge=0)] | None = None
-    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
-    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
+    """With `chunk`: the number of earlier chunks that a state attends to in each layer, in training and in a stream, whose cost and memory
+    then do not grow with its length; 0 means only its own chunk. None attends to all earlier ones. Without effect on an `lstm`."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """Numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """Numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
 
 
 @final
@@ -149,7 +149,7 @@ class RecurrentEncoder(nn.Module):
     def follow(
         self, source: Padded, past: tuple[Float[Tensor, "B P C"], RecurrentState] | None = None
     ) -> tuple[Padded, tuple[Float[Tensor, "B F C"], RecurrentState]]:
-        """As `ConformerEncoder.follow`; the past is the last group of frames and the state of each layer."""
+        """Like `ConformerEncoder.follow`; the past is the last group of frames and the state of each layer."""
         assert not self.stack.bidirectional, "who reads backwards waits for the end"
         frames, kept = subsampled_behind(self.subsampling, source, None if past is None else past[0])
         states, state = self.stack(frames.values, None, None if past is None else past[1])
@@ -178,11 +178,11 @@ class EncoderOnly(Seq2SeqModel):
 
     @property
     def latency(self) -> int | None:
-        """The most frames behind one that what is said of it depends on; None when it is all of them."""
+        """The greatest number of later frames that the output for a frame depends on; None when it depends on all of them."""
         return None if self.settings.chunk is None else self.settings.chunk * self.settings.subsampling - 1
 
     def follow(self) -> "FollowedRecording":
-        """Begin to follow a recording. Raises ConfigError for an encoder that looks at all of it."""
+        """Start following a recording. Raises ConfigError for an encoder that needs all of it."""
         chunk, channels = self.settings.chunk, self.channels
         if chunk is None:
             raise ConfigError(
@@ -192,7 +192,7 @@ class EncoderOnly(Seq2SeqModel):
         return FollowedRecording(FrameStream(self.encoder, channels, chunk), self.head)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the frames; the memory has one state for `subsampling` of them."""
+        """Encode the frames; the memory has one state for `subsampling` of them."""
         states, inner = self.encoder(source)
         return Memory(states.values, states.mask, inner=inner)
 
@@ -201,26 +201,26 @@ class EncoderOnly(Seq2SeqModel):
         return Frames(memory.states, memory.mask, self.head, memory.inner)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """The frames, whatever the inputs: logits (B, S', V), one row for each state of the memory."""
+        """The outputs for the frames, whatever the inputs: logits (B, S', V), one row for each state of the memory."""
         frames = self.frames(memory)
         return Output(frames.features, frames.head, frames=frames)
 
 
 @final
 class FollowedRecording:
-    """One recording on its way through the model: frames in, logits of the states that are complete out."""
+    """One recording in progress: takes frames, returns logits of the completed states."""
 
     def __init__(self, states: FrameStream, head: nn.Module):
         self.states, self.head = states, head
 
     @torch.inference_mode()
     def feed(self, frames: Float[Tensor, "S C"]) -> Float[Tensor, "S2 V"]:
-        """What is said of the states that are complete with these frames."""
+        """The logits of the states that these frames complete."""
         return self.head(self.states.feed(frames))  # type: ignore[no-any-return]
 
     @torch.inference_mode()
     def finish(self) -> Float[Tensor, "S2 V"]:
-        """What is said of the rest."""
+        """The logits of the remaining states."""
         return self.head(self.states.finish())  # type: ignore[no-any-return]
 
 
@@ -245,7 +245,7 @@ def _shape(settings: EncoderOnlyConfig, encoder: ConformerEncoderConfig | Transf
 
 
 def check_encoder(settings: EncoderOnlyConfig) -> None:
-    """Raise ConfigError for sizes of an encoder that do not fit each other."""
+    """Raise ConfigError for encoder sizes that do not go together."""
     encoder = settings.encoder
     if isinstance(encoder, RecurrentEncoderConfig):
         if encoder.bidirectional and encoder.dim % 2:
@@ -261,13 +261,13 @@ def check_encoder(settings: EncoderOnlyConfig) -> None:
 
 
 def build(settings: EncoderOnlyConfig, source: Spec, target: Spec) -> EncoderOnly:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when source or target is of the wrong kind."""
     check_encoder(settings)
     return EncoderOnly(settings, *check_specs("encoder_only", source, target))
 
 
 def defaults(settings: EncoderOnlyConfig) -> dict[str, Any]:
-    """Without a decoder, the loss and the search are those of CTC."""
+    """The loss and the search of CTC, as there is no decoder."""
     return {"training": {"loss": {"name": "ctc"}}, "search": {"name": "ctc"}}
 
 

@@ -1,4 +1,4 @@
-"""One linear map from the window to the whole horizon: the baseline that long-horizon forecasters must beat (Zeng et al. 2023).
+"""A linear map from the window to the whole horizon: the baseline that long-horizon forecasters must beat (Zeng et al. 2023).
 
     target channels (B, S, C) -> the latest `context_length` -> [trend + remainder, a map each] -> (B, H, C * features) -> head
 
@@ -30,27 +30,27 @@ Length = Annotated[int, Field(ge=1)]
 
 @config
 class LinearConfig:
-    """Lengths and variations of the linear map."""
+    """Lengths and variants of the linear map."""
 
     name: Literal["linear"] = "linear"
     """The name of this architecture."""
     context_length: Length | None = None
-    """Steps of the window that are mapped, the latest ones; None is all that the task gives. A shorter window is continued backwards by
-    its first value."""
+    """The number of latest steps of the window that are mapped; None means all that the task gives. A shorter window is extended backwards
+    by its first value."""
     horizon: Length | None = None
-    """The most steps to forecast; None is as many as the task asks for."""
+    """The greatest number of steps to forecast; None means as many as the task asks for."""
     decomposition: Literal["none", "trend", "seasonal"] = "none"
-    """Parts with a map of their own: none, trend and remainder (DLinear), or trend, season and remainder."""
+    """Components with maps of their own: none, trend and remainder (DLinear), or trend, season and remainder."""
     kernel_size: Length = 25
-    """Steps of the moving average that is the trend; must be odd."""
+    """Steps of the moving average for the trend; must be odd."""
     season: Annotated[int, Field(ge=2)] | None = None
-    """Steps after which a pattern returns; must be given for the decomposition `seasonal`."""
+    """Steps after which a pattern repeats; must be given for the decomposition `seasonal`."""
     shared: bool = True
     """One map for all channels, or one for each."""
     features: Length = 2
-    """Numbers for each step and channel that the head reads. Two let a distribution's scale go its own way."""
+    """Numbers for each step and channel that the head reads. Two make a distribution's scale independent of its location."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @final
@@ -65,7 +65,8 @@ class ChannelMap(nn.Module):
         self.bias = nn.Parameter(torch.empty(maps, outputs).uniform_(-bound, bound))
 
     def forward(self, windows: Float[Tensor, "B C S"]) -> Float[Tensor, "B C N"]:
-        """The mapped windows. What all channels share is one product; repeating the map for each of them costs several times as much."""
+        """The mapped windows. A map shared by all channels is computed as one product; repeating it for each channel is several times
+        slower."""
         if len(self.weight) == 1:
             shared: Tensor = linear(windows, self.weight[0], self.bias[0])
             return shared
@@ -91,7 +92,7 @@ class LinearModel(Seq2SeqModel):
 
     @property
     def longest_target(self) -> int | None:
-        """The horizon that it has maps for."""
+        """The horizon that it was built for."""
         return self.horizon
 
     def encode(self, source: Padded) -> Memory:
@@ -144,7 +145,7 @@ def moving_average(window: Float[Tensor, "B C S"], kernel_size: int) -> Float[Te
 
 
 def season_means(window: Float[Tensor, "B C S"], season: int) -> Float[Tensor, "B C S"]:
-    """Each value replaced by the mean of all that are whole seasons apart from it."""
+    """Each value replaced by the mean of all values that are whole seasons apart from it."""
     steps = window.shape[2]
     places = torch.arange(steps, device=window.device) % season
     same = (places.unsqueeze(0) == places.unsqueeze(1)).to(window.dtype)

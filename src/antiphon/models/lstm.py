@@ -31,7 +31,7 @@ from antiphon.models.conformer import frame_head
 
 @config
 class LSTMConfig:
-    """Sizes and variations of the recurrent encoder-decoder."""
+    """Sizes and variants of the recurrent encoder-decoder."""
 
     name: Literal["lstm"] = "lstm"
     """The name of this architecture."""
@@ -48,29 +48,29 @@ class LSTMConfig:
     bidirectional: bool = True
     """Whether the encoder reads in both directions, each with half of `dim`."""
     bridge: Literal["copy", "dense", "zero"] = "dense"
-    """How the encoder's last state starts the decoder: as it is (the top layers; the lowest is repeated for a deeper decoder), through
-    a learned layer, or not at all."""
+    """How the encoder's last state initializes the decoder: unchanged (the top layers; the lowest is repeated for a deeper decoder),
+    through a learned layer, or not at all."""
     attention: Literal["none"] | Scoring = "general"
-    """How the decoder looks back at the source: not at all (none), or by dot, general, additive, location or multi_head attention.
-    `location` also sees where the step before looked (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
+    """Attention of the decoder to the source: none, or dot, general, additive, location or multi_head attention. `location` also uses the
+    attention of the previous step (Chorowski et al. 2015), for speech; it decodes step by step in training, too."""
     attention_heads: Count = 4
     """Heads of multi_head attention; must divide `dim`."""
     location_filters: Count = 10
-    """For `attention: location`: convolutions over the weights of the step before."""
+    """For `attention: location`: the number of convolutions over the weights of the previous step."""
     location_kernel: Count = 31
-    """For `attention: location`: states that such a convolution sees at once; must be odd."""
+    """For `attention: location`: kernel size of these convolutions, in states; must be odd."""
     subsampling: Literal[1, 2, 4, 8] = 1
-    """For a source of values: frames for one state of the encoder; 1 is each frame by itself. Recordings have a hundred frames a second."""
+    """For a source of values: frames for one state of the encoder; 1 means no subsampling. Recordings have a hundred frames a second."""
     subsampling_kind: Subsampling = "convolution"
-    """With `subsampling`: strided convolutions over time and frequency, or frames side by side (stack)."""
+    """With `subsampling`: strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """With `subsampling`: maps of each convolution."""
+    """With `subsampling`: the number of channels of each convolution."""
     ctc: bool = False
-    """For a source of values and a target of symbols: whether the encoder also predicts the target by itself (CTC), in training and for
-    joint decoding."""
+    """For a source of values and a target of symbols: whether the encoder also predicts the target (CTC), in training and for joint
+    decoding."""
     coverage: bool = False
-    """Let attention see how much each place was attended to so far (See et al. 2017), against repetition. Decodes step by step in
-    training, too; goes with `coverage` of the loss."""
+    """Let attention use the sum of earlier attention at each place (See et al. 2017), against repetition. Decodes step by step in training,
+    too; combine it with `coverage` of the loss."""
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015): sometimes better, always slower."""
     dropout: Fraction = 0.2
@@ -80,13 +80,13 @@ class LSTMConfig:
     tied_embeddings: Literal["none", "decoder", "all"] = "none"
     """Share the target embedding with the output layer (decoder), and with the source embedding too (all; needs a joint vocabulary)."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @dataclass(frozen=True)
 class LSTMState:
-    """What the decoder carries between steps; `fed` is the last attentional vector, when inputs are fed, `earlier` what attention sees of
-    earlier weights: the sum of all of them (coverage), or the last ones (location)."""
+    """The decoder's state between steps; `fed` is the last attentional vector, with input feeding; `earlier` holds the earlier attention
+    weights that attention uses: the sum of all of them (coverage), or the last ones (location)."""
 
     recurrent: RecurrentState
     fed: Float[Tensor, "R D"] | None = None
@@ -95,7 +95,7 @@ class LSTMState:
 
 @final
 class Bridge(nn.Module):
-    """From the encoder's last state (B, L_encoder, D) to the decoder's first (B, L_decoder, D)."""
+    """Maps the encoder's last state (B, L_encoder, D) to the decoder's first (B, L_decoder, D)."""
 
     def __init__(self, settings: LSTMConfig):
         super().__init__()
@@ -165,12 +165,12 @@ class LSTM(StepwiseModel):
 
     @property
     def gives_attention(self) -> bool:
-        """Unless it decodes from the passed-on state alone."""
+        """True if it has attention."""
         return self.alignment is not None
 
     @property
     def copies(self) -> bool:
-        """With the head `pointer`."""
+        """True with the head `pointer`."""
         return self._copies
 
     def _stack(self, input_dim: int, layers: int, *, bidirectional: bool) -> RecurrentStack:
@@ -202,7 +202,7 @@ class LSTM(StepwiseModel):
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source step by step."""
+        """Encode the source step by step."""
         read = (
             Padded(self.source_frontend(source.values, source.factors), source.lengths, counts=source.counts)
             if self.subsampling is None
@@ -220,7 +220,7 @@ class LSTM(StepwiseModel):
         return memory if self.alignment is None else replace(memory, projections=self.alignment.project(memory.states))
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """All target steps: at once, or in a loop when a step needs what the one before attended to."""
+        """All target steps: at once, or in a loop if a step needs the attention of the previous one."""
         if self.settings.input_feeding or self._sees_weights:
             output = self._decode_in_turn(inputs, self.project(memory))
         else:
@@ -286,7 +286,7 @@ class LSTM(StepwiseModel):
 
 
 def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
-    """Make the model. Raises ConfigError for sizes that do not fit each other and for settings without effect."""
+    """Make the model. Raises ConfigError for sizes that do not go together and for settings without effect."""
     if settings.bidirectional and settings.dim % 2:
         raise ConfigError(f"`model.dim` must be even for a bidirectional encoder, but is {settings.dim}.")
     if settings.attention == "multi_head" and settings.dim % settings.attention_heads:
@@ -311,7 +311,7 @@ def build(settings: LSTMConfig, source: Spec, target: Spec) -> LSTM:
 
 
 def defaults(settings: LSTMConfig) -> dict[str, Any]:
-    """With CTC, the loss that learns both."""
+    """With CTC, the joint loss of CTC and cross-entropy."""
     return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
 
 

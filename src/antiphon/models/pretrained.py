@@ -1,4 +1,4 @@
-"""An encoder-decoder of the library transformers as one more architecture: everything else works with it unchanged (extra `hf`).
+"""A published encoder-decoder of the library transformers as an architecture of ours, which works with everything else (extra `hf`).
 
 It reads texts, or sound (`pretrained_speech`).
 
@@ -45,25 +45,25 @@ class PretrainedConfig:
     path: str | None = None
     """Must be given: a folder with a checkpoint in the published format, or its name on the hub."""
     dropout: Fraction | None = None
-    """Dropout instead of the checkpoint's own; None leaves that."""
+    """Dropout instead of the checkpoint's own; None keeps that."""
     adapter: AdapterConfig | None = None
-    """Learn low-rank adapters and leave the checkpoint's weights as they are; None is to learn everything."""
+    """Train low-rank adapters and keep the checkpoint's weights frozen; None trains all weights."""
     checkpoint_activations: bool = False
-    """Compute layers again for their gradients instead of keeping what they computed: less memory, more time."""
+    """Recompute layers in the backward pass instead of storing their activations: less memory, more time."""
     trust_remote_code: OwnWord = False
     """Run the code that a checkpoint brings with it. Read it first: it can do whatever you can."""
     description: dict[str, Any] | None = None
     """The checkpoint's own configuration; a run fills it in, so that it can be used without the checkpoint that it came from."""
     generation: dict[str, Any] | None = None
-    """What the checkpoint itself says of searches, as transformers names it: `search` follows it where the recipe does not say otherwise. A
-    run fills it in."""
+    """The checkpoint's generation config, in transformers' terms: `search` follows it where the recipe does not set anything else. Filled
+    in by a run."""
     base: BaseConfig | None = None
-    """The weights that an adapter stands on; a run fills it in, to find out whether they have changed."""
+    """The weights that an adapter is based on; filled in by a run, to detect changes."""
 
 
 @final
 class Pretrained(StepwiseModel):
-    """A model of transformers behind our contract. `features` of its outputs are logits already, (B, T, V)."""
+    """A model of transformers with our interface. `features` of its outputs are logits already, (B, T, V)."""
 
     source: TokenSpec | ValueSpec
     target: TokenSpec
@@ -84,30 +84,30 @@ class Pretrained(StepwiseModel):
 
     @property
     def longest_source(self) -> int | None:
-        """As many elements as the encoder has positions for; of sound always so many."""
+        """The number of positions of the encoder; for audio, also the fixed length of every input."""
         if isinstance(self.source, ValueSpec):
             return speech.STRIDE * int(self.network.config.max_source_positions)
         return self._most_read
 
     @property
     def longest_target(self) -> int | None:
-        """As many as the decoder has positions for."""
+        """The number of positions of the decoder."""
         return self._most_said
 
     @property
     def gives_attention(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def blocks(self) -> Sequence[nn.Module]:
-        """The layers that transformers can recompute, which is what stands alone there."""
+        """The layers whose activations transformers can recompute, as these are self-contained."""
         from transformers.modeling_layers import GradientCheckpointingLayer
 
         return [module for module in self.network.modules() if isinstance(module, GradientCheckpointingLayer)]
 
     def encode(self, source: Padded) -> Memory:
-        """The encoder's last states; of sound, those of the silence behind it, too. Raises DataError for too long a recording, ConfigError
-        for too long a text."""
+        """The encoder's last states; for audio, including those of the padding with silence. Raises DataError for a recording that is too
+        long, ConfigError for a text that is too long."""
         if isinstance(self.source, ValueSpec):
             read = speech.filled_up(source, speech.STRIDE * self.network.config.max_source_positions)
             heard = self.network.get_encoder()(read).last_hidden_state
@@ -117,7 +117,7 @@ class Pretrained(StepwiseModel):
         return Memory(states, source.mask)
 
     def project(self, memory: Memory) -> Memory:
-        """Cross-attention keys and values, by saying the start symbol once and forgetting that it was said."""
+        """Cross-attention keys and values, obtained by decoding the start symbol and dropping it from the cache."""
         first = memory.mask.new_full((len(memory.mask), 1), self.target.start, dtype=torch.long)
         found = self._call(first, memory.states, memory.mask, _Cache((), ()))
         return replace(memory, projections=_Cache.unpacked(found.past_key_values).source)
@@ -129,7 +129,7 @@ class Pretrained(StepwiseModel):
         return Output(found.logits, self.head, found.cross_attentions[-1].mean(dim=1) if attention else None)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> PretrainedState:
-        """Nothing said yet; the source's keys and values for every hypothesis."""
+        """The state before the first step: the source's keys and values for every hypothesis."""
         check_length("target", max_length, self.longest_target)
         projections = self.project(memory).projections if memory.projections is None else memory.projections
         source, visible = map_tensors(lambda tensor: tensor.repeat_interleave(beam_size, 0), (projections, memory.mask))
@@ -165,13 +165,13 @@ class Pretrained(StepwiseModel):
 
 
 def _filled(padded: Padded, spec: TokenSpec) -> Int[Tensor, "B T"]:
-    """Symbols with the pad symbol behind each row, which some families look at."""
+    """Symbols with the pad symbol after each row, since some families read them."""
     return padded.values.masked_fill(~padded.mask, spec.pad)
 
 
 @dataclass(frozen=True)
 class _Cache:
-    """The library's cache as tensors."""
+    """The library's cache as a tree of tensors."""
 
     said: tuple[SaidLayer, ...]
     source: tuple[SourceLayer, ...]
@@ -192,7 +192,7 @@ class _Cache:
 
 
 def resolve(settings: PretrainedConfig, earlier: PretrainedConfig | None = None) -> PretrainedConfig:
-    """The settings with the checkpoint's own configuration, and with what tells the base of an adapter from others.
+    """The settings with the checkpoint's own configuration, and with the hash of an adapter's base.
 
     Raises ConfigError for a checkpoint that is no encoder-decoder, or that brings code which the recipe does not trust.
     """
@@ -242,7 +242,7 @@ def _description(settings: PretrainedConfig, folder: Path) -> dict[str, Any]:
 
 
 def _code_of(folder: Path) -> dict[str, str]:
-    """The classes that a checkpoint brings with it, by what transformers would use them for."""
+    """The classes that a checkpoint's code defines, by their purpose in transformers."""
     try:
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -252,7 +252,7 @@ def _code_of(folder: Path) -> dict[str, str]:
 
 
 def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
-    """Put the published weights in. Raises ConfigError when they are not stored as safetensors, or do not fit."""
+    """Load the published weights. Raises ConfigError when they are not stored as safetensors, or do not fit."""
     assert settings.path is not None, "`resolve` has refused that"
     if settings.adapter is not None and settings.base is not None:  # the recipe of an earlier run knows of others, perhaps
         folder = same_base(settings.path, settings.base)
@@ -276,7 +276,7 @@ def start(model: Pretrained, settings: PretrainedConfig) -> Sequence[str]:
 
 
 def borrow(model: Pretrained, settings: PretrainedConfig) -> None:
-    """Put the base's weights behind the adapters of a checkpoint. Raises CheckpointError when it is missing or has changed."""
+    """Load the base's weights beside the adapters of a checkpoint. Raises CheckpointError when the base is missing or has changed."""
     if settings.adapter is not None:
         assert settings.path is not None, "`resolve` has refused that"
         assert settings.base is not None, "`resolve` has filled it in"
@@ -284,7 +284,7 @@ def borrow(model: Pretrained, settings: PretrainedConfig) -> None:
 
 
 def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequence[str]:
-    """Put the weights of a checkpoint in; returns which of them it does not have."""
+    """Load the weights of a checkpoint; returns the names of those that it does not have."""
     weights, missing = published_weights(
         folder, str(settings.path), model.network.config.model_type, trust_remote_code=settings.trust_remote_code
     )
@@ -300,8 +300,8 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
     unknown = [name for name in missing if f"network.{name}" not in model.stored]
     if unknown:
         raise ConfigError(
-            f"`model.path` must have all weights for an adapter to stand on, but {settings.path} misses {', '.join(unknown)}."
-            " Let them learn: name them in `model.adapter.train`."
+            f"`model.path` must have all weights that an adapter is based on, but {settings.path} lacks {', '.join(unknown)}."
+            " Train these, too: name them in `model.adapter.train`."
         )
     model.network.load_state_dict({places[name]: tensor for name, tensor in weights.items()}, strict=False)
     follow_base(model.network)
@@ -311,7 +311,7 @@ def _take(model: Pretrained, settings: PretrainedConfig, folder: Path) -> Sequen
 
 
 def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
-    """Make the network with fresh weights. Raises ConfigError when it does not read such a source, or the target does not fit it."""
+    """Make the network with fresh weights. Raises ConfigError when it cannot read the source, or does not fit the target."""
     need_transformers()
     known = resolve(settings) if settings.description is None else settings
     assert known.description is not None, "it has just been filled in"
@@ -330,7 +330,7 @@ def build(settings: PretrainedConfig, source: Spec, target: Spec) -> Pretrained:
 
 
 def _checkpoint_activations(network: Any) -> None:
-    """Let layers be computed again for their gradients. Raises ConfigError where the family cannot do that."""
+    """Recompute layers in the backward pass. Raises ConfigError where the family does not support that."""
     try:
         if hasattr(network, "activation_checkpointing_enable"):
             network.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
@@ -359,7 +359,7 @@ def _network(settings: PretrainedConfig) -> Any:
 
 
 def defaults(settings: PretrainedConfig) -> dict[str, Any]:
-    """The search that the checkpoint asks for; nothing for a run that began without it."""
+    """The search that the checkpoint's generation config describes; empty for a run that began without one."""
     generation = settings.generation
     if generation is None and settings.description is None and settings.path is not None:
         try:

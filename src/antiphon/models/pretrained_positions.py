@@ -1,4 +1,4 @@
-"""How many positions a network of transformers has, read off its own tables: no list of families.
+"""The number of positions of a network of transformers, read from its position tables rather than from a list of families.
 
 Families that compute positions as they go (T5, M2M-100, NLLB, Pegasus-X), or whose tables grow (FSMT), have any number.
 """
@@ -13,7 +13,7 @@ _TABLES = ("embed_positions", "position_embeddings")  # what they are called, fr
 
 
 def longest_read(network: Any) -> int | None:
-    """The most elements that the encoder has positions for; None for any number."""
+    """The greatest number of elements that the encoder has positions for; None for no limit."""
     encoder = network.get_encoder()
     most = _longest(encoder)
     if most is None or encoder.config.model_type != "led":
@@ -24,14 +24,14 @@ def longest_read(network: Any) -> int | None:
 
 
 def longest_said(network: Any) -> int | None:
-    """The most elements that the decoder has positions for; None for any number."""
+    """The greatest number of elements that the decoder has positions for; None for no limit."""
     decoder = network.get_decoder()
     most = _longest(decoder)
     return most if most is None or decoder.config.model_type != "prophetnet" else most - 1  # which also looks one step ahead
 
 
 def check_length(side: str, length: int, most: int | None) -> None:
-    """Raise ConfigError instead of an index out of range, for callers that have not asked how long a sequence may be."""
+    """Raise ConfigError, rather than IndexError, for callers that have not checked the length of a sequence."""
     if most is not None and length > most:
         raise ConfigError(f"`data.limits.max_{side}_length` must be at most {most} for this model, but a {side} has {length} elements.")
 
@@ -43,7 +43,7 @@ def _longest(part: Any) -> int | None:
 
 
 def _positions(table: nn.Embedding) -> int:
-    """Rows of a table without those before the first position: BART leaves two, RoBERTa and ProphetNet those up to the pad symbol's."""
+    """The rows of a table after the first position: BART reserves two before it, RoBERTa and ProphetNet those up to the pad symbol's."""
     offset: int | None = getattr(table, "offset", None)
     if offset is not None:
         return table.num_embeddings - offset

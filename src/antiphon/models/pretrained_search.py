@@ -1,4 +1,4 @@
-"""The search that a published checkpoint asks for, in our settings, and which settings of its generation config have no counterpart.
+"""The search that a published checkpoint asks for, translated to our settings, and its settings that have no counterpart.
 
 A checkpoint names its search in `generation_config.json`; older ones in `config.json`. What they leave out stays as our defaults are.
 
@@ -59,7 +59,7 @@ _OF_WHISPER = ("begin_suppress_tokens", "suppress_tokens", "max_length")
 
 
 def published_generation(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of searches, in the words of transformers."""
+    """A checkpoint's generation config, as in transformers."""
     written = [settings_in(folder / name) for name in _FILES]
     found = next((values for values in written if values), {})
     ignored = _OF_WHISPER if written[-1].get("model_type") == "whisper" else ()
@@ -68,7 +68,7 @@ def published_generation(folder: Path) -> dict[str, Any]:
 
 
 def search_of(generation: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of our search that mean the same, as plain values; nothing where the checkpoint says nothing."""
+    """Settings of our search with the same meaning, as plain values; empty where the checkpoint has none."""
     beams = int(generation.get("num_beams", 0))
     search: dict[str, Any] = {}
     if generation.get("do_sample") and beams <= 1:
@@ -85,7 +85,7 @@ def search_of(generation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lost_of(generation: Mapping[str, Any]) -> list[str]:
-    """What a checkpoint says of searches and we cannot do, one sentence each."""
+    """The checkpoint's search settings that we do not support, one sentence each."""
     lost = [
         f"`{name}: {json_text(generation[name])}` has no counterpart here."
         for name, usual in _UNKNOWN.items()
@@ -115,7 +115,7 @@ def _length_penalty(exponent: float) -> dict[str, Any]:
 
 
 def _limits(generation: Mapping[str, Any]) -> dict[str, int]:
-    """The fewest and the most elements; in transformers, too, a number of new symbols goes before a length."""
+    """The minimum and maximum length; as in transformers, a number of new symbols takes precedence over a length."""
     limits = {}
     fewest = int(generation["min_new_tokens"]) if "min_new_tokens" in generation else int(generation.get("min_length", 0)) - 1
     if fewest > 0:

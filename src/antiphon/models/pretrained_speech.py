@@ -1,4 +1,4 @@
-"""Whisper as a published architecture: which checkpoints are one, what frames it reads, and how they get into its encoder.
+"""Whisper as a published architecture: recognizes its checkpoints, checks which frames they need, and passes these to the encoder.
 
 Unusual here: Whisper knows no padding. It learned from recordings filled up to 30 seconds, so its encoder reads so many frames, always, and
 its decoder looks at all of them. What is shorter is filled with the lowest value of the recording, which is what silence is in Whisper's
@@ -26,7 +26,7 @@ _EXTRACTOR = {"sampling_rate": WHISPER_RATE, "hop_length": WHISPER_RATE // _RATE
 
 
 def check_source(name: str, description: Mapping[str, Any], source: Spec, target: Spec) -> None:
-    """Raise ConfigError when a checkpoint does not read such a source, or write such a target."""
+    """Raise ConfigError when a checkpoint cannot read the source or write the target."""
     family, listens = description["model_type"], description["model_type"] == FAMILY
     if not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `pretrained` when the target is made of values: it writes symbols.")
@@ -50,7 +50,7 @@ def check_source(name: str, description: Mapping[str, Any], source: Spec, target
 
 
 def check_extractor(folder: Path, name: str, description: Mapping[str, Any]) -> None:
-    """Raise ConfigError when a checkpoint wants frames that our features `whisper` are not."""
+    """Raise ConfigError when a checkpoint needs other frames than our features `whisper`."""
     try:
         wanted = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -60,7 +60,9 @@ def check_extractor(folder: Path, name: str, description: Mapping[str, Any]) -> 
     ours = {**_EXTRACTOR, "feature_size": description.get("num_mel_bins", 80), "chunk_length": longest(description) // _RATE}
     for key, value in ours.items():
         if wanted.get(key, value) != value:
-            raise ConfigError(f"`{key}` must be {value} in the preprocessor_config.json of {name}, but is {wanted[key]}: no frames fit it.")
+            raise ConfigError(
+                f"`{key}` must be {value} in the preprocessor_config.json of {name}, but is {wanted[key]}: no features match it."
+            )
 
 
 def extractor(description: Mapping[str, Any]) -> Any:
@@ -73,16 +75,16 @@ def extractor(description: Mapping[str, Any]) -> Any:
 
 
 def longest(description: Mapping[str, Any]) -> int:
-    """The frames that a Whisper reads."""
+    """The number of frames that a Whisper reads."""
     return STRIDE * int(description.get("max_source_positions", 1500))
 
 
 def filled_up(source: Padded, frames: int) -> Float[Tensor, "B C S"]:
-    """The frames as Whisper's encoder wants them: channels first, and always so many. Raises DataError when there are more."""
+    """The frames in the layout of Whisper's encoder: channels first, padded to a fixed length. Raises DataError when there are more."""
     if source.longest > frames:
         found = source.longest
         raise DataError(
-            f"Whisper hears at most {frames} frames ({frames / _RATE:g} s) at once, but a recording has {found}. Cut it, or set"
+            f"Whisper reads at most {frames} frames ({frames / _RATE:g} s) at once, but a recording has {found}. Cut it, or set"
             " `segments.longest` to predict it in parts."
         )
     values, mask = source.values[:, :frames], source.mask[:, :frames].unsqueeze(-1)

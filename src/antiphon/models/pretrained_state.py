@@ -1,4 +1,4 @@
-"""The cache of a decoder of transformers as a state of ours."""
+"""The cache of a decoder of transformers as a state of our searches."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ SourceLayer = tuple[Float[Tensor, "R H S K"], Float[Tensor, "R H S K"]]
 
 @dataclass(frozen=True)
 class PretrainedState:
-    """The decoder's cache as tensors: of what was said, and of the source, by layer. `visible` is the source's mask for each row."""
+    """The decoder's cache as tensors: self-attention and cross-attention, by layer. `visible` is the source's mask for each row."""
 
     said: tuple[SaidLayer, ...]
     source: tuple[SourceLayer, ...]
@@ -22,7 +22,7 @@ class PretrainedState:
     beam_size: int
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "PretrainedState":
-        """As `sequences.select_rows`; what belongs to the source stays where it is when every row keeps its source."""
+        """Implements `sequences.select_rows`; the source's part is not moved when every row keeps its source."""
         said = map_tensors(lambda tensor: tensor.index_select(0, index), self.said)
         owners = torch.arange(len(self.visible), device=index.device) // self.beam_size
         if len(index) == len(owners) and torch.equal(owners[index], owners):

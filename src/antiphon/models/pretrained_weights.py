@@ -1,4 +1,5 @@
-"""The published weights that a run begins with, or stands on: where they are, whether they are still the same, and how they get in.
+"""The published weights from which a run starts, or on which an adapter is based: finds them, checks that they are unchanged, and loads
+them.
 
 A fine-tuned model needs them once. An adapter needs them whenever it is used, so its run remembers which they were: the folder or name,
 the hub's revision, and the sha256 of the files of weights. Whatever lies elsewhere under the same name is refused.
@@ -18,7 +19,7 @@ from antiphon.features.published import published_folder, without_progress
 
 @config
 class BaseConfig:
-    """Which weights an adapter was trained on."""
+    """The weights that an adapter was trained on."""
 
     sha256: str
     """Hash of the files of weights."""
@@ -27,7 +28,7 @@ class BaseConfig:
 
 
 def identity(folder: Path) -> BaseConfig:
-    """What tells the weights in a folder from all others. Raises ConfigError when there are none as safetensors."""
+    """The hash that identifies the weights in a folder. Raises ConfigError when there are none as safetensors."""
     combined = hashlib.sha256()
     for path in weight_files(folder, str(folder)):
         with open(path, "rb") as file:
@@ -53,14 +54,14 @@ def same_base(name: str, base: BaseConfig) -> Path:
 
 
 def published_class(family: str) -> Any:
-    """The class of transformers that has the models of a family."""
+    """The class of transformers that implements the models of a family."""
     import transformers
 
     return transformers.AutoModelForSpeechSeq2Seq if family == "whisper" else transformers.AutoModelForSeq2SeqLM
 
 
 def published_weights(folder: Path, name: str, family: str, *, trust_remote_code: bool) -> tuple[dict[str, torch.Tensor], Sequence[str]]:
-    """All weights of a checkpoint, and which of them it does not have, so that they are random."""
+    """All weights of a checkpoint, and the names of those that it lacks, which stay random."""
     weight_files(folder, name)
     with without_progress():  # an adapter's base is read whenever it is used
         loaded, about = published_class(family).from_pretrained(
@@ -76,7 +77,7 @@ def published_weights(folder: Path, name: str, family: str, *, trust_remote_code
 
 
 def weight_files(folder: Path, name: str) -> list[Path]:
-    """The files of weights in a folder; `name` says which in errors. Raises ConfigError when there are none as safetensors."""
+    """The files of weights in a folder; `name` identifies it in errors. Raises ConfigError when there are none as safetensors."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         pickled = any(folder.glob("*.bin"))

@@ -1,4 +1,4 @@
-"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that reads the symbols written so far, and a joiner of both.
+"""The transducer (RNN-T, Graves 2012): an encoder, a predictor that reads the symbols written so far, and a joiner that combines both.
 
     frames (B, S, C) -> subsampling -> encoder -> (B, S / 4, D) --.
                                                                    joiner -> logits (B, S / 4, U, V), of which one symbol is the blank
@@ -38,14 +38,15 @@ from antiphon.models.encoder_only import (
 
 @config
 class StatelessPredictorConfig:
-    """A predictor that sees the last symbols only (Ghodsi et al. 2020); small, fast, and as good where most information is in the sound."""
+    """A predictor that only reads the last symbols (Ghodsi et al. 2020); small, fast, and as good where the audio holds most of the
+    information."""
 
     name: Literal["stateless"] = "stateless"
     """The kind of predictor."""
     dim: Count = 256
     """Width of embeddings and vectors."""
     context: Count = 2
-    """Symbols that it sees."""
+    """The number of symbols that it uses."""
     dropout: Fraction = 0.1
     """Dropout on embeddings."""
 
@@ -69,32 +70,32 @@ PredictorConfig = Annotated[StatelessPredictorConfig | RecurrentPredictorConfig,
 
 @config
 class TransducerConfig:
-    """Sizes and variations of the transducer."""
+    """Sizes and variants of the transducer."""
 
     name: Literal["transducer"] = "transducer"
     """The name of this architecture."""
     encoder: EncoderConfig = ConformerEncoderConfig()
-    """What reads the source: conformer, transformer or lstm, with its sizes."""
+    """The kind of encoder: conformer, transformer or lstm, with its sizes."""
     subsampling: Literal[1, 2, 4, 8] | None = None
-    """Frames of the source for one state of the encoder; None is 4 of a source of values, and 1 of symbols."""
+    """Frames of the source for one state of the encoder; None means 4 for a source of values, and 1 for symbols."""
     subsampling_kind: Subsampling = "convolution"
-    """Strided convolutions over time and frequency, or frames side by side (stack)."""
+    """Strided convolutions over time and frequency, or concatenated frames (stack)."""
     subsampling_width: Count = 64
-    """Maps of each subsampling convolution."""
+    """Channels of each subsampling convolution."""
     chunk: Count | None = None
-    """For recordings that are followed while they are made: a state depends on no frame behind its chunk of this many states; convolutions
-    and recurrent layers look back only. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None looks at all."""
+    """For live recognition: a state depends on no frame after its chunk of this many states; convolutions and recurrent layers only use the
+    past. Latency is `chunk * subsampling` frames (16 * 4 frames of 10 ms are 0.64 s). None uses the whole recording."""
     left_chunks: Annotated[int, Field(ge=0)] | None = None
-    """With `chunk`: chunks before its own that a state attends to in each layer, in training and in a stream, whose costs and memory then
-    stay the same however long it lasts; 0 is the own chunk only. None attends to all that went before. An `lstm` has no use for it."""
+    """With `chunk`: the number of earlier chunks that a state attends to in each layer, in training and in a stream, whose cost and memory
+    then do not grow with its length; 0 means only its own chunk. None attends to all earlier ones. Without effect on an `lstm`."""
     predictor: PredictorConfig = StatelessPredictorConfig()
     """The part that reads the symbols written so far: stateless or lstm, with its sizes."""
     joiner_dim: Count = 256
-    """Width at which the two sides meet."""
+    """Width of the joiner's input vectors."""
     ctc: bool = False
-    """Whether the encoder also predicts the target by itself (CTC), in training, and for `search: ctc`."""
+    """Whether the encoder also predicts the target (CTC), in training, and for `search: ctc`."""
     intermediate_ctc: tuple[Count, ...] = ()
-    """With `ctc`: numbers of inner blocks, from 1, that also learn CTC, with the same output layer (Lee and Watanabe 2021)."""
+    """With `ctc`: numbers of inner blocks, from 1, that are also trained by CTC, with the same output layer (Lee and Watanabe 2021)."""
 
 
 @final
@@ -120,15 +121,15 @@ class Transducer(Seq2SeqModel):
 
     @property
     def latency(self) -> int | None:
-        """The most frames behind one that what is said of it depends on; None when it is all of them."""
+        """The greatest number of later frames that the output for a frame depends on; None when it depends on all of them."""
         return self.encoder.latency
 
     def follow(self) -> FollowedRecording:
-        """Begin to follow a recording, as what is `heard` of it. Raises ConfigError for an encoder that looks at all of it."""
+        """Start following a recording; states come out as from `heard`. Raises ConfigError for an encoder that needs all of it."""
         return FollowedRecording(self.encoder.follow().states, self.joiner.from_encoder)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source; the memory has one state for `subsampling` of its elements."""
+        """Encode the source; the memory has one state for `subsampling` of its elements."""
         read = source if self.source_frontend is None else Padded(self.source_frontend(source.values), source.lengths)
         return self.encoder.encode(read)
 
@@ -137,23 +138,23 @@ class Transducer(Seq2SeqModel):
         return self.encoder.frames(memory) if self.settings.ctc else None
 
     def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
-        """The encoder's side of the joiner."""
+        """The encoder's contribution to the joiner."""
         side: Tensor = self.joiner.from_encoder(memory.states)
         return side
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side of the joiner behind the start symbol, for R rows, and the predictor's state."""
+        """The predictor's contribution to the joiner after the start symbol, for R rows, and the predictor's state."""
         starts = torch.full((rows,), self.start, dtype=torch.int64, device=self.joiner.weight.device)
         return self.advance(starts, self.predictor.begin(rows))
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind one more symbol for each row, and its state; the state given stays as it is."""
+        """The predictor's contribution after one more symbol for each row, and its new state; does not change the given state."""
         vectors, after = self.predictor.step(symbols, state)
         side: Tensor = self.joiner.from_predictor(vectors)
         return side, after
 
     def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Logits for pairs of both sides, which are broadcast against each other."""
+        """Logits for pairs of encoder and predictor vectors, which are broadcast against each other."""
         logits: Tensor = self.joiner(heard, predicted)
         return logits
 
@@ -183,7 +184,7 @@ def _predictor(settings: StatelessPredictorConfig | RecurrentPredictorConfig, ta
 
 
 def build(settings: TransducerConfig, source: Spec, target: Spec) -> Transducer:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when the target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when the target is of the wrong kind."""
     if not isinstance(target, TokenSpec):
         raise ConfigError("`model.name` must not be `transducer` when the target is real-valued: it writes symbols. Use `transformer`.")
     if isinstance(source, TokenSpec) and (settings.subsampling or 1) > 1:
@@ -199,7 +200,7 @@ def build(settings: TransducerConfig, source: Spec, target: Spec) -> Transducer:
 
 
 def defaults(settings: TransducerConfig) -> dict[str, Any]:
-    """A loss and a search of its own."""
+    """The loss and the search of transducers."""
     return {"training": {"loss": {"name": "transducer"}}, "search": {"name": "transducer"}}
 
 
@@ -208,7 +209,7 @@ _BASE = {"name": "conformer", "dim": 256, "layers": 12, "feed_forward_dim": 1024
 
 plugin = Architecture(
     name="transducer",
-    summary="A transducer (RNN-T): Conformer, Transformer or LSTM encoder, predictor and joiner; can follow a recording while it is made.",
+    summary="A transducer (RNN-T): Conformer, Transformer or LSTM encoder, predictor and joiner; can transcribe live speech.",
     Config=TransducerConfig,
     build=build,
     stepwise=False,

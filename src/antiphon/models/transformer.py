@@ -1,4 +1,4 @@
-"""The Transformer encoder-decoder (Vaswani et al. 2017) with variations that later work has found useful.
+"""The Transformer encoder-decoder (Vaswani et al. 2017) with variants that later work has found useful.
 
 For long sources the encoder has a sliding window, or reads chunks; for recordings it subsamples frames and may learn CTC, too; for fast
 decoding the decoder may be recurrent.
@@ -72,7 +72,7 @@ class Transformer(StepwiseModel):
 
     @property
     def longest_source(self) -> int | None:
-        """As many elements as its states have learned positions for."""
+        """The number of learned positions, in elements of the source, if it has any."""
         states = self.source_positioned.longest
         if states is None:
             return None
@@ -80,17 +80,17 @@ class Transformer(StepwiseModel):
 
     @property
     def longest_target(self) -> int | None:
-        """As many as there are learned positions."""
+        """The number of learned positions, if it has any."""
         return self._decoder.positioned.longest
 
     @property
     def gives_attention(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     @property
     def copies(self) -> bool:
-        """With the head `pointer`."""
+        """True with the head `pointer`."""
         return self._copies
 
     def _tie(self) -> nn.Module:
@@ -106,7 +106,7 @@ class Transformer(StepwiseModel):
         return build_head(self.settings.head, self.target, self.settings.dim, tied)
 
     def encode(self, source: Padded) -> Memory:
-        """Read the source, all positions at once."""
+        """Encode the source, all positions at once."""
         if self.patches is not None:
             source = self.patches.cut(source)
         if self.subsampling is not None:
@@ -135,7 +135,7 @@ class Transformer(StepwiseModel):
         return Memory(self.encoder_norm(x), source.mask, copyable=source.values if self.copies else None)
 
     def _encode_pairs(self, source: Padded, segments: Segments) -> Memory:
-        """Read rows of several sources each, which do not see each other."""
+        """Encode rows that hold several packed sources each, which do not attend to each other."""
         x = self.source_positioned.embed(source.values, segments.positions, source.factors)
         visible = self.source_positioned.of_pairs(segments, x.dtype)
         rotation = self.source_positioned.rotation(segments.positions)
@@ -145,7 +145,7 @@ class Transformer(StepwiseModel):
 
     @property
     def packs(self) -> bool:
-        """With attention over whole sequences of elements as they are, and nothing that is said of states."""
+        """True if attention covers whole sequences of unshortened elements, and there is no output for the states."""
         settings = self.settings
         apart = settings.window is None and settings.chunk_length is None and settings.wait_k is None and settings.decoder == "attention"
         return apart and self.patches is None and self.subsampling is None and self.frame_head is None and not self.copies
@@ -156,7 +156,7 @@ class Transformer(StepwiseModel):
 
     @property
     def wait_k(self) -> int | None:
-        """How many symbols of the source the first output waits for."""
+        """The number of source symbols that the first output waits for."""
         return self.settings.wait_k
 
     def project(self, memory: Memory) -> Memory:
@@ -189,7 +189,7 @@ class Transformer(StepwiseModel):
 
 
 def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseModel:
-    """Make the model. Raises ConfigError for sizes that do not fit each other."""
+    """Make the model. Raises ConfigError for sizes that do not go together."""
     check_settings(settings, source, target)
     if settings.channels == "independent" and isinstance(source, ValueSpec) and isinstance(target, ValueSpec):
         return ChannelIndependent(
@@ -199,14 +199,14 @@ def build(settings: TransformerConfig, source: Spec, target: Spec) -> StepwiseMo
 
 
 def upgrade(revision: int, weights: dict[str, Tensor], settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Revision 1 gave a channel by itself the marks and sizes of all channels."""
+    """Upgrade from revision 1, in which a separate channel read the marks and sizes of all channels."""
     if revision < 2 and settings.get("channels") == "independent":
         settings = {**settings, "channel_inputs": "all"}
     return weights, settings
 
 
 def defaults(settings: TransformerConfig) -> dict[str, Any]:
-    """With CTC, the loss that learns both."""
+    """With CTC, the joint loss of CTC and cross-entropy."""
     return {"training": {"loss": {"name": "joint_ctc"}}} if settings.ctc else {}
 
 

@@ -1,4 +1,4 @@
-"""Whisper (Radford et al. 2022): frames of speech to symbols, by a pre-norm Transformer behind two convolutions.
+"""Whisper (Radford et al. 2022): maps frames of speech to symbols, by two convolutions followed by a pre-norm Transformer.
 
     frames (B, S, C) -> convolutions -> + sinusoids -> encoder layers -> memory (B, S / 2, D) -> Transformer decoder -> head
 
@@ -45,7 +45,7 @@ class WhisperConfig:
     feed_forward_dim: Count | None = None
     """Width inside the feed-forward layers; None is four times `dim`."""
     max_positions: Count = 448
-    """The longest target, opening and end included: its positions are learned."""
+    """The longest target, including its forced beginning and the end: its positions are learned."""
     dropout: Fraction = 0.0
     """Dropout on embeddings and on the output of every sub-layer; published models have none."""
     attention_dropout: Fraction = 0.0
@@ -53,7 +53,7 @@ class WhisperConfig:
     checkpoint_activations: bool = False
     """Recompute each layer in the backward pass: less memory for more time."""
     head: plugin_field("heads") | None = None  # type: ignore[valid-type]
-    """The output layer; None is the natural one for the target."""
+    """The output layer; None means the default for the target."""
 
 
 @final
@@ -84,16 +84,16 @@ class Whisper(StepwiseModel):
 
     @property
     def longest_target(self) -> int | None:
-        """As many as there are learned positions; those of the frames are computed."""
+        """The number of learned positions of the decoder; the encoder's positions are computed."""
         return self.decoder.positioned.longest
 
     @property
     def gives_attention(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def encode(self, source: Padded) -> Memory:
-        """Read the frames; the memory has one state for two of them."""
+        """Encode the frames; the memory has one state for two of them."""
         found: Padded = self.frontend(source)
         positions = torch.arange(found.values.shape[1], device=found.values.device)
         x = self.dropout(found.values + sinusoids(positions, self.settings.dim).to(found.values.dtype))
@@ -126,7 +126,7 @@ class Whisper(StepwiseModel):
 
 
 def _layers(settings: WhisperConfig) -> TransformerConfig:
-    """The Transformer whose layers these are."""
+    """The settings of the Transformer whose layers are used."""
     return TransformerConfig(
         dim=settings.dim,
         encoder_layers=settings.encoder_layers,
@@ -144,7 +144,7 @@ def _layers(settings: WhisperConfig) -> TransformerConfig:
 
 
 def build(settings: WhisperConfig, source: Spec, target: Spec) -> Whisper:
-    """Make the model. Raises ConfigError for sizes that do not fit each other, and when source or target is of the wrong kind."""
+    """Make the model. Raises ConfigError for sizes that do not go together, and when source or target is of the wrong kind."""
     if not isinstance(source, ValueSpec) or not isinstance(target, TokenSpec):
         raise ConfigError(
             "`model.name` must not be `whisper` unless the source is frames of values and the target symbols. Use `transformer`."

@@ -1,1 +1,1 @@
-"""A trained model at work: predictions, and scores of them."""
+"""Predictions by a trained model, and scores of them."""

@@ -1,4 +1,4 @@
-"""Which runs may be one ensemble: those that read and write the same symbols, and compute the same features of sound."""
+"""Checks which runs can form an ensemble: those with the same symbols on both sides, and the same audio features."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from antiphon.recipe.assembly import Trained
 
 
 def check_alike(trained: Sequence[Trained]) -> Trained:
-    """The first of the runs. Raises ConfigError when another reads or writes something else."""
+    """The first of the runs. Raises ConfigError when another has a different source or target."""
     first = trained[0]
     for other in trained[1:]:
         if (other.task.source_spec, other.task.target_spec) != (first.task.source_spec, first.task.target_spec):
@@ -26,5 +26,5 @@ def check_alike(trained: Sequence[Trained]) -> Trained:
 
 
 def _prepared(trained: Trained) -> str | None:
-    """How sources become numbers, if their spec does not tell."""
+    """How sources are preprocessed, as far as their spec does not tell."""
     return trained.task.source_fingerprint if isinstance(trained.task, PreparesSources) else None

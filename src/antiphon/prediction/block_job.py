@@ -1,4 +1,4 @@
-"""What a folder of predicted blocks is made of, kept beside them, so that a rerun skips what is done and another job is refused.
+"""Records what a folder of predicted blocks was made from, so that a rerun skips finished blocks, and another job is refused.
 
     part-00017.jsonl       the predictions of block 17, there when it is complete
     job/job.json           the inputs, the model, the settings and the size of blocks
@@ -39,7 +39,7 @@ _SAID = {
 
 @dataclass(frozen=True)
 class Done:
-    """What is known of a block that is done."""
+    """The record of a finished block."""
 
     inputs: int
     refused: int
@@ -47,7 +47,7 @@ class Done:
 
 @final
 class JobFolder:
-    """The folder of a job: what it is about, its blocks, and which of them are done."""
+    """The folder of a job: what the job is about, its blocks, and which of them are finished."""
 
     def __init__(self, place: Place, job: Mapping[str, Any]):
         self.place, self._suffix = place, str(job["suffix"])
@@ -57,7 +57,7 @@ class JobFolder:
         self._width = max(5, len(str(len(self.blocks) - 1)))
 
     def stem(self, block: Block) -> str:
-        """The name of a block's files; in the order of names they are in the order of the inputs."""
+        """The stem of the names of a block's files; sorted by name, they are in the order of the inputs."""
         return f"part-{block.number:0{self._width}}"
 
     def name(self, block: Block) -> str:
@@ -65,7 +65,7 @@ class JobFolder:
         return f"{self.stem(block)}{self._suffix}"
 
     def finish(self, block: Block, size: int, done: Done) -> None:
-        """Mark a block as done, whose file is in its place."""
+        """Mark a block as finished, after its file is in place."""
         facts = {
             "job": self._digest,
             "input": self.names[block.part],
@@ -79,7 +79,7 @@ class JobFolder:
             file.write(f"{json_text(facts, ascii_only=True)}\n".encode())
 
     def done(self, among: Sequence[Block]) -> dict[int, Done]:
-        """Those of some blocks that are done, by their numbers."""
+        """The finished ones among some blocks, by number."""
         sizes, markers = self.place.sizes(), self.place.sizes("job")
         found: dict[int, Done] = {}
         for block in among:
@@ -90,13 +90,13 @@ class JobFolder:
         return found
 
     def count_done(self) -> int:
-        """How many blocks are done, by their names."""
+        """The number of finished blocks, counted by file names."""
         sizes, markers = self.place.sizes(), self.place.sizes("job")
         return sum(self.name(block) in sizes and f"{self.stem(block)}.json" in markers for block in self.blocks)
 
 
 def open_folder(place: Place, order: BlockOrder, predictor: Predictor, parts: Sequence[Part], say: Callable[[str], object]) -> JobFolder:
-    """The folder of this very job, begun where there is none. Raises DataError for one of another job, or of other files."""
+    """The folder of this job, created if it does not exist. Raises DataError if it holds another job, or other files."""
     job: dict[str, Any] = {
         "format": FORMAT,
         "model": model_digest(predictor),
@@ -123,7 +123,7 @@ def open_folder(place: Place, order: BlockOrder, predictor: Predictor, parts: Se
 
 
 def model_digest(predictor: Predictor) -> str:
-    """A hash of all that predicting reads of the checkpoints."""
+    """A hash of everything that prediction reads from the checkpoints."""
     total = hashlib.sha256()
     for trained in predictor.trained:
         known = read_json(trained.folder / MANIFEST)
@@ -135,7 +135,7 @@ def model_digest(predictor: Predictor) -> str:
 
 
 def _settings(order: BlockOrder, predictor: Predictor) -> dict[str, Any]:
-    """What else predictions depend on."""
+    """The settings that predictions depend on, besides the model."""
     recipe = plain(predictor.recipe)
     others = {name: value for name, value in recipe.items() if name not in ("search", "training")}
     task = predictor.task
@@ -150,12 +150,12 @@ def _settings(order: BlockOrder, predictor: Predictor) -> dict[str, Any]:
 
 
 def _identity(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What two jobs must have in common to be one."""
+    """The values in which two jobs must agree to be the same."""
     return {**{name: job.get(name) for name in _SAID}, "inputs": [one["sha256"] for one in job["inputs"]]}
 
 
 def _check_same(place: str, kept: Mapping[str, Any], job: Mapping[str, Any]) -> None:
-    """Raise DataError, saying what differs, when the folder is of another job."""
+    """Raise DataError, with the difference, when the folder belongs to another job."""
     then, now = _identity(kept), json.loads(content(_identity(job)))
     for name, how in _SAID.items():
         if then[name] != now[name]:

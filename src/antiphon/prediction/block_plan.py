@@ -1,4 +1,4 @@
-"""Inputs divided into numbered blocks: the same ones for every process that reads the same files with the same block size.
+"""Divides inputs into numbered blocks, which are the same for every process that reads the same files with the same block size.
 
 A block is a range of records of one file; where a task makes its items of all rows together, as of series, a range of these items.
 Unusual here: each block must be found from its number alone, but most formats can only be read from the beginning. So a process that takes
@@ -30,7 +30,8 @@ from antiphon.store.checkpoint import digest
 
 @dataclass(frozen=True)
 class Block:
-    """The records of one part of the inputs from `start` to `stop`, which is not in it, counted from 0; `number` is its own, from 0."""
+    """The records of one part of the inputs from `start` up to, but without, `stop`, counted from 0; `number` is the block's own, from
+    0."""
 
     number: int
     part: int
@@ -40,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Entry:
-    """An input: what is predicted, the record that it is for, and its number in its part."""
+    """An input: what is predicted, its record, and its number in its part."""
 
     number: int
     item: Any
@@ -48,7 +49,7 @@ class Entry:
 
 
 def divided(counts: Sequence[int], size: int | None) -> list[Block]:
-    """The blocks of parts with so many inputs each; with `size` None every part is one block."""
+    """The blocks of parts with the given numbers of inputs; with `size` None every part is one block."""
     found = list[Block]()
     for part, count in enumerate(counts):
         step = size or max(1, count)
@@ -58,13 +59,13 @@ def divided(counts: Sequence[int], size: int | None) -> list[Block]:
 
 
 def is_cut(task: Task) -> bool:
-    """Whether a part may be divided: not where an output depends on what was said of the inputs before."""
+    """Whether a part may be divided: not where an output depends on the outputs for earlier inputs."""
     return not (isinstance(task, Continues) and task.continues)
 
 
 @final
 class Part:
-    """A file of the inputs, or all of them where they belong together.
+    """A file of the inputs, or all files if they belong together.
 
     name       what people call it
     are_lines  whether each input is a line of a text, in which blank lines may stand
@@ -95,7 +96,7 @@ class Part:
             yield Entry(number, item, record if isinstance(record, Mapping) else {column: record})
 
     def digest(self) -> str:
-        """A hash of what is in it: of the files' bytes, or of the records where they stand in none."""
+        """A hash of the content: of the files' bytes, or of the records if they come from no file."""
         total = hashlib.sha256()
         for one in self.records.parts if isinstance(self.records, JoinedRecords) else (self.records,):
             if isinstance(one, FileRecords):
@@ -109,12 +110,12 @@ class Part:
         return total.hexdigest()
 
     def place(self, number: int) -> str:
-        """What people call an input; empty where only its number tells."""
+        """The place of an input, for messages; empty if only its number identifies it."""
         return "" if isinstance(self._task, Tabular) else self.records.label(number)
 
 
 def open_input_parts(named: Sequence[Path | FileConfig], task: Task) -> list[Part]:
-    """The parts of inputs that a command line names."""
+    """The parts of the inputs that a command line names."""
     records = read_given(named[0] if len(named) == 1 else tuple(named), task, with_targets=False)
     found = records.parts if isinstance(records, JoinedRecords) and not isinstance(task, Tabular) else (records,)
     return [Part(one, task, number) for number, one in enumerate(found)]
@@ -130,7 +131,7 @@ class BlockReader:
         self._open: Iterator[Entry] = iter(())
 
     def read(self, block: Block) -> list[Entry]:
-        """The inputs of a block. Raises DataError when the file has fewer by now."""
+        """The inputs of a block. Raises DataError when the file has become shorter."""
         if block.part != self._part or block.start < self._at:
             self._part, self._at, self._open = block.part, 0, iter(self._parts[block.part])
         deque(islice(self._open, block.start - self._at), maxlen=0)
@@ -142,5 +143,5 @@ class BlockReader:
 
 
 def made(entries: Sequence[Entry]) -> Items:
-    """What is predicted of a block."""
+    """The items to predict for a block."""
     return Items(entry.item for entry in entries)

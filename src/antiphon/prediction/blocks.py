@@ -1,4 +1,5 @@
-"""Inputs predicted in blocks, each into a file of its own: by one process, by many that share nothing but the folder, again after a kill.
+"""Predicts inputs in blocks, each with a file of its own: by one process, or by many that share only the folder; resumes after
+interruption.
 
 Blocks depend on nothing but their inputs. So it does not matter who predicts which, when, or how often: the files are the same.
 """
@@ -32,7 +33,7 @@ from antiphon.store.remote import RemotePlace
 @final
 @dataclass(frozen=True)
 class Written:
-    """What became of a block.
+    """The result for a block.
 
     tally     what is counted of its predictions
     refused   its inputs that could not be used: number from 1, what it is called, and why
@@ -51,7 +52,7 @@ def place_of(output: str) -> Place:
 
 
 def block_kind(suffix: str, task: Task) -> Kind:
-    """What is written into files with this suffix. Raises DataError for a format that has no room for several predictions."""
+    """The kind of output for files with this suffix. Raises DataError for a format that cannot hold several predictions."""
     kind = kind_of(Path(f"part{suffix}"), task, as_json=False)
     if kind == "file" or (kind == "format" and isinstance(task, WritesFormats) and not task.formats()[suffix.lower()]):
         raise DataError(f"Blocks of several predictions cannot be {suffix} files, which have room for one. Write *.jsonl.")
@@ -59,8 +60,8 @@ def block_kind(suffix: str, task: Task) -> Kind:
 
 
 def asks_for_blocks(output: str, named: Sequence[Path | FileConfig], task: Task) -> bool:
-    """Whether an output is a folder of blocks though nobody says so: a pattern such as out/*.tsv, or a folder, where the inputs have no
-    files of their own to come back as."""
+    """Whether an output is a folder of blocks even if no option asks for it: a pattern such as out/*.tsv, or a folder, unless the inputs
+    are files that are written back."""
     if output == "-":
         return False
     if _pattern(output):
@@ -77,7 +78,7 @@ def _pattern(output: str) -> bool:
 
 
 def folder_and_suffix(output: str) -> tuple[str, str]:
-    """The folder of blocks that `--output` names, and the suffix of their files: out/ has *.jsonl, out/*.tsv tables.
+    """The folder of blocks that `--output` names, and the suffix of their files: out/ means *.jsonl, out/*.tsv tables.
 
     Raises DataError for what is no folder.
     """
@@ -92,7 +93,7 @@ def folder_and_suffix(output: str) -> tuple[str, str]:
 
 @final
 class OpenBlocks:
-    """The blocks of an order, to be predicted one by one; ascending numbers read each input once.
+    """The blocks of an order, predicted one by one; with ascending numbers, each input is read once.
 
     Raises DataError when the folder is of another job, or the output is none that blocks can have.
     """
@@ -112,7 +113,7 @@ class OpenBlocks:
         return self.folder.blocks
 
     def write(self, block: Block) -> Written:
-        """Predict a block and write its file, and then that it is done. Raises DataError where it cannot be read or written."""
+        """Predict a block, write its file, and mark it as finished. Raises DataError where it cannot be read or written."""
         part, tally, refused = self._parts[block.part], Tally(), list[tuple[int, str, str]]()
         entries = self._reader.read(block)
         blank = "answer" if part.are_lines else "refuse"
@@ -138,7 +139,7 @@ class OpenBlocks:
 
 
 def _elsewhere(parts: Sequence[Part], output: str) -> Sequence[Part]:
-    """The parts. Raises DataError where one is read from the folder that is to be written."""
+    """The parts. Raises DataError when the input lies in the output folder."""
     folder = Path(output).resolve()
     for part in parts:
         for path in part.paths:
@@ -149,7 +150,7 @@ def _elsewhere(parts: Sequence[Part], output: str) -> Sequence[Part]:
 
 @final
 class Shard:
-    """The blocks of one shard: those that are done, and those that are to be predicted."""
+    """The blocks of one shard: the finished ones, and those that remain."""
 
     def __init__(self, opened: OpenBlocks, share: Share):
         self._opened = opened
@@ -158,5 +159,5 @@ class Shard:
         self.waiting = [block for block in self.blocks if block.number not in self.done]
 
     def write(self) -> Iterator[Written]:
-        """Predict what waits, one block after another."""
+        """Predict the remaining blocks one after another."""
         return map(self._opened.write, self.waiting)

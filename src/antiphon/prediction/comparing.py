@@ -1,4 +1,4 @@
-"""How much two ways to run a model differ: their outputs for every step of known targets, side by side.
+"""Compares two ways to run a model: the differences of their outputs at every step of known targets.
 
 Of symbols these are log-probabilities of the whole vocabulary, of a distribution log-densities of what came, of points and quantiles the
 values themselves, in the units that the model computes in. Of a transducer these are log-probabilities of what was said, over all ways to
@@ -32,14 +32,14 @@ _EXACT = 5
 
 @dataclass(frozen=True)
 class Said:
-    """What a model says: `values` (B, T, ...), of which those of `mask` have a meaning."""
+    """A model's output: `values` (B, T, ...), which are valid where `mask` is True."""
 
     values: Tensor
     mask: Bool[Tensor, "B T"]
 
 
 def examples_of(task: Task, items: Sequence[Any], limits: Limits, models: Sequence[Seq2SeqModel]) -> list[Example]:
-    """The items as arrays, those that have a target and fit into the models. Raises DataError where `limits` say so."""
+    """The items as arrays, as far as they have a target and fit into the models. Raises DataError if the settings in `limits` demand it."""
     found, tally = list[Example](), Tally()
     for index, item in enumerate(items):
         example: Example | None = task.encode(item, index)
@@ -53,14 +53,14 @@ def examples_of(task: Task, items: Sequence[Any], limits: Limits, models: Sequen
 
 
 def batches(task: Task, examples: Sequence[Example], size: int, device: torch.device) -> list[Batch]:
-    """The examples side by side, in their order."""
+    """The examples in batches, in their order."""
     starts = range(0, len(examples), size)
     return [to_device(collate(examples[start : start + size], task.source_spec, task.target_spec), device) for start in starts]
 
 
 @torch.inference_mode()
 def said(model: Seq2SeqModel, batch: Batch) -> list[Said]:
-    """What the model says of the targets of a batch, and of each state of its memory, where it says something of them."""
+    """The model's output for the targets of a batch, and for each state of its memory, where it has one."""
     memory = model.encode(batch.source)
     frames = model.frames(memory)
     found = [] if frames is None else [Said(frames.logits.float().log_softmax(-1), frames.mask)]
@@ -76,7 +76,7 @@ def said(model: Seq2SeqModel, batch: Batch) -> list[Said]:
 
 
 def comparable(model: Seq2SeqModel, output: Output, labels: Padded) -> Float[Tensor, "B T X"]:
-    """What stands in an output as numbers that can be compared."""
+    """The values of an output as numbers that can be compared."""
     values: Any = output.values
     if isinstance(model.target, TokenSpec):
         logits: Tensor = values.float().log_softmax(-1)
@@ -90,7 +90,7 @@ def comparable(model: Seq2SeqModel, output: Output, labels: Padded) -> Float[Ten
 
 
 def difference(one: Said, other: Said) -> float:
-    """The largest difference; infinite where one is a number and the other is none. Both may be padded differently.
+    """The largest difference; infinite where only one is a number. The two may be padded differently.
 
     Of numbers beyond 5 it is a share of a fifth of them: single precision rounds them by more (a translator of 6 layers is 1.4e-4 from
     itself in double precision where it says -18, and 4e-5 where it says more than -5).
@@ -104,7 +104,7 @@ def difference(one: Said, other: Said) -> float:
 
 
 def moved_probability(one: Said, other: Said) -> float:
-    """The most probability that lies elsewhere, of log-probabilities of symbols: half of the sum of differences (total variation).
+    """The largest total variation distance between two distributions, given log-probabilities: half of the sum of absolute differences.
 
     A lower precision may say -18 or -21 of a symbol that nobody will ever say, which `difference` counts as much as 0.6 of a likely one.
     """
@@ -116,13 +116,13 @@ def moved_probability(one: Said, other: Said) -> float:
 
 
 def largest_difference(one: Predictor, other: Predictor, given: Sequence[Batch]) -> float:
-    """The largest difference of what two predictors say of the same batches."""
+    """The largest difference between the outputs of two predictors for the same batches."""
     pairs = (zip(said(one.model, batch), said(other.model, batch), strict=True) for batch in given)
     return max((difference(first, second) for pair in pairs for first, second in pair), default=0.0)
 
 
 def comparable_step(model: Seq2SeqModel, output: Output, label: Tensor) -> Float[Tensor, "R X"]:
-    """As `comparable`, of a single step: `label` (R,) or (R, C) is what came."""
+    """Like `comparable`, for a single step: `label` (R,) or (R, C) is the actual next element."""
     if isinstance(model.target, TokenSpec):
         logits: Tensor = output.values.float().log_softmax(-1)
         return logits

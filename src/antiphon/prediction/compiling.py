@@ -1,4 +1,4 @@
-"""Which models have a step that is compiled where `engine.compiled` asks for it, and what is said to those that have none."""
+"""Compiles the steps of models where `engine.compiled` asks for it, and refuses it for models that take no steps."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _WITHOUT = "Leave `engine.compiled` out."
 
 
 def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq2SeqModel:
-    """The model with a compiled step; that of an exported folder as it is, since its engine takes the steps.
+    """The model with a compiled step; an exported model unchanged, since its engine takes the steps.
 
     Raises ConfigError for a model or a search without steps, for one whose steps are not ours to compile, and where nothing compiles.
     """
@@ -41,11 +41,11 @@ def compiled(model: Seq2SeqModel, trained: Trained, device: torch.device) -> Seq
 
 
 def uncompiled(model: Seq2SeqModel) -> Seq2SeqModel:
-    """The model that takes its steps as they are, for what feeds it a source bit by bit."""
+    """The model with ordinary steps, for input that arrives in parts."""
     return model.model if isinstance(model, CompiledSteps) else model
 
 
 def remarks_on_compiling(model: Seq2SeqModel) -> Sequence[str]:
-    """What was compiled so far, a sentence for each model."""
+    """One sentence for each model about what has been compiled so far."""
     members = model.models if isinstance(model, Ensemble) else [model]
     return [one.remark for one in members if isinstance(one, CompiledSteps) and one.remark is not None]

@@ -1,4 +1,4 @@
-"""From examples to predictions: batches of similar length through model and search, results in the order given.
+"""From examples to predictions: decodes batches of similar length, and returns the results in the given order.
 
 A batch that does not fit in memory is decoded in halves, and so are those behind it.
 """
@@ -31,7 +31,7 @@ def decode_examples(
     refused: Callable[[str], Prediction] | None = None,
     say: Say = silent,
 ) -> list[Prediction]:
-    """Decode examples, `batch_size` at a time, the longest first (so that a lack of memory shows at once).
+    """Decode examples, `batch_size` at a time, longest first (so that a lack of memory shows at once).
 
     refused   makes of a reason the prediction for an example whose request cannot be; the others are decoded
 
@@ -62,12 +62,12 @@ def decode_examples(
 
 
 def by_length(examples: Sequence[Example]) -> list[int]:
-    """The numbers of examples, that of the longest first."""
+    """The indices of examples, longest first."""
     return sorted(range(len(examples)), key=lambda index: -len(examples[index].source))
 
 
 def batches_of_like_length(examples: Sequence[Example], size: int) -> list[list[int]]:
-    """The same, in batches."""
+    """The indices of examples in batches of similar length."""
     order = by_length(examples)
     return [order[start : start + size] for start in range(0, len(order), size)]
 
@@ -80,7 +80,7 @@ def _searched(
 
 
 def _half(rows: int, longest: Example, say: Say) -> int:
-    """Half as many rows; of one there is no half."""
+    """Half the batch size; raises TrainingError if it is one already."""
     if rows == 1:
         raise TrainingError(
             f"Not even one record at a time can be decoded in memory; the longest is record {longest.record}, with {len(longest.source)}"
@@ -91,14 +91,15 @@ def _half(rows: int, longest: Example, say: Say) -> int:
 
 
 def _as_read(hypothesis: Hypothesis, model: Seq2SeqModel, example: Example) -> Hypothesis:
-    """The hypothesis with spans of elements of the source, rather than of states of the memory, and with how much of it had been read."""
+    """The hypothesis with spans in elements of the source, rather than states of the memory, and with the number of elements read so
+    far."""
     if hypothesis.spans is not None:
         hypothesis = replace(hypothesis, spans=hypothesis.spans * model.stride)
     return hypothesis if model.wait_k is None else replace(hypothesis, read=read_at(len(hypothesis.elements), model.wait_k, example.source))
 
 
 def read_at(steps: int, k: int, source: np.ndarray) -> np.ndarray:
-    """How many symbols of a source had been read at each step of wait-k (T,)."""
+    """The number of symbols of a source that had been read at each step of wait-k (T,)."""
     return np.minimum(np.arange(steps) + k, len(source))
 
 

@@ -1,4 +1,4 @@
-"""Inputs whose outputs begin with those before them: one after another within a document, the documents side by side."""
+"""Predicts inputs whose outputs begin with earlier ones: one after another within a document, several documents in parallel."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,25 +10,25 @@ from antiphon.contracts.sequences import Example, Prediction, Request
 
 @runtime_checkable
 class Continues(Protocol):
-    """An ability of tasks: an output may begin with what was said of the records before, so that these are predicted first."""
+    """A task in which an output may begin with the outputs for earlier records, so that these are predicted first."""
 
     @property
     def continues(self) -> bool:
-        """Whether the settings ask for it."""
+        """Whether the settings enable it."""
 
     def place(self, record: Record) -> tuple[int, int]:
-        """The number of a record's document, and of the record in it, of records that are in order."""
+        """The number of a record's document, and of the record within it, for records in order."""
 
     def continued(self, record: Record, said: Mapping[int, str]) -> Record:
-        """The record with what was said of earlier ones of its document, by their numbers; what is missing was not said."""
+        """The record with the outputs for earlier records of its document, by number; missing ones had no output."""
 
     def request(self, record: Record) -> Request:
-        """What the record asks of its output, as of every task."""
+        """What the record requires of its output, like that of every task."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is decoded by itself: an input or one of its lines, with its arrays and what it asks for."""
+    """What is decoded separately: an input or one of its lines, with its arrays and its request."""
 
     record: Record
     example: Example
@@ -40,14 +40,15 @@ Decode = Callable[[Sequence[Part]], list[Prediction]]
 
 @final
 class Said:
-    """What was said so far in the documents that may go on."""
+    """The outputs so far in the documents that may continue."""
 
     def __init__(self, task: Continues):
         self._task = task
         self._texts: dict[int, dict[int, str]] = {}
 
     def decoded(self, parts: Sequence[Part], decode: Decode) -> list[Prediction]:
-        """The predictions for parts that come in the order of their documents. The first of each are decoded together, then the second."""
+        """The predictions for parts in the order of their documents. The first part of each document is decoded together, then the
+        second."""
         places = [self._task.place(part.record) for part in parts]
         found: dict[int, Prediction] = {}
         waiting = list(range(len(parts)))

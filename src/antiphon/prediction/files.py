@@ -1,4 +1,4 @@
-"""From files to files: every input of some files is predicted, and the predictions are written where the caller wants them.
+"""Predicts every input of some files, and writes the predictions to the output that the caller names.
 
 The command line and `Predictor.predict_files` go the same way: `open_files`, then `written`.
 """
@@ -18,19 +18,19 @@ from antiphon.prediction.rewriting import Answers, open_rewriting
 
 @runtime_checkable
 class AnswersFiles(Answers, Protocol):
-    """What predicts one by one, and knows that its outputs need no details: a `Predictor`."""
+    """Something that predicts one by one, and can do so without details, which outputs do not need: a `Predictor`."""
 
     def predict(self, inputs: Any, *, on_error: Any = ..., blank: Any = ...) -> Any:
         """A prediction for each input."""
 
     def without_copies(self) -> "AnswersFiles":
-        """The same, which does not say what was copied."""
+        """The same, without reporting copied symbols."""
 
 
 @final
 @dataclass(frozen=True)
 class WrittenFiles:
-    """What became of the inputs of some files.
+    """The number of inputs of each outcome.
 
     count     how many were predicted, those that could not be used among them
     refused   those that could not be used, a sentence each
@@ -47,14 +47,14 @@ class WrittenFiles:
 
 
 def open_files(answers: AnswersFiles, named: Sequence[Path | FileConfig], output: str, *, as_json: bool = False) -> tuple[Inputs, Output]:
-    """The inputs, and the output that a name asks for: files of the kind of the inputs, or what `open_output` knows."""
+    """The inputs, and the output that a name asks for: copies of the input files, or one of the kinds of `open_output`."""
     inputs = open_inputs(named, answers.task)
     rewriting = None if as_json or is_remote(output) else open_rewriting(output, inputs, answers)
     return inputs, rewriting or open_output(output, answers.task, inputs, as_json=as_json)
 
 
 def written(answers: AnswersFiles, inputs: Inputs, output: Output) -> Iterator[tuple[int, Prediction, Record]]:
-    """(number from 1, prediction, record) of each input, once it is written to an output that is open (`with output`)."""
+    """(number from 1, prediction, record) of each input, after it is written to an open output (`with output`)."""
     asked = answers if output.has_details else answers.without_copies()
     predictions = asked.predict(inputs.stream(), on_error="keep", blank="answer" if inputs.are_lines else "refuse")
     for number, prediction in enumerate(predictions, 1):
@@ -64,7 +64,7 @@ def written(answers: AnswersFiles, inputs: Inputs, output: Output) -> Iterator[t
 
 
 def predict_files(answers: AnswersFiles, named: Sequence[Path | FileConfig], output: str) -> WrittenFiles:
-    """Predict for all inputs of the files, and write."""
+    """Predict all inputs of the files, and write the predictions."""
     inputs, opened = open_files(answers, named, output)
     count, refused = 0, list[str]()
     with opened:

@@ -1,4 +1,4 @@
-"""Glossaries: terms that are found in a source should, or must, be translated as a list says.
+"""Glossaries: source terms with the translations that should, or must, be used for them.
 
 A term is found as whole words, the longest one first, and no word belongs to two. Small and capital letters are the same, unless the term
 has a capital behind its first letter (`IT`, `iPhone`). In scripts that do not part words it is found as it stands.
@@ -50,7 +50,7 @@ class Glossary:
         return len(self._as_written) + len(self._any_case)
 
     def found_in(self, text: str) -> list[Sequence[str]]:
-        """The translations of each term in a text, in order."""
+        """The translations of each term found in a text, in order."""
         words = _WORD.findall(text)
         folded = [word.casefold() for word in words]
         found: list[Sequence[str]] = []
@@ -67,7 +67,7 @@ class Glossary:
         return found
 
     def added_to(self, item: Any, source: str) -> Any:
-        """A text or a record that also wishes for the translations of its terms; itself where it has none."""
+        """A text or a record with the translations of its terms as preferred phrases; unchanged if it has none."""
         text = item.get(source) if isinstance(item, Mapping) else item
         found = self.found_in(text) if isinstance(text, str) else []
         if not found:
@@ -80,6 +80,6 @@ class Glossary:
         return {**record, field: list(dict.fromkeys((*before, *wanted)))}
 
     def said(self, source: str, target: str) -> tuple[int, int]:
-        """How many terms a source has, and how many of these a target says with one of their translations."""
+        """The number of terms in a source, and how many of these occur in a target in one of their translations."""
         found, text = self.found_in(source), target.casefold()
         return len(found), sum(any(one.casefold() in text for one in said) for said in found)

@@ -1,4 +1,4 @@
-"""A model with a glossary and a translation memory beside it: what they know of an input is added to it, and to its prediction."""
+"""A predictor with a glossary and a translation memory: what they contain for an input is added to it, and to its prediction."""
 
 import copy
 import hashlib
@@ -27,13 +27,14 @@ Use = Literal["tell", "reuse"]
 
 
 def open_glossary(named: str, task: Task, mode: Mode) -> Glossary:
-    """The glossary that an option names: a file of any format with pairs. Raises ConfigError for a task without texts, DataError for no
-    pairs."""
+    """The glossary that an option names: a file of pairs in any format. Raises ConfigError for a task without texts, DataError if there are
+    no pairs."""
     return Glossary(_pairs(named, task, "--glossary"), mode)
 
 
 def open_memory(named: str, task: Task) -> TranslationMemory:
-    """The translation memory that an option names; a task that reads matches finds them in it. Raises as `open_glossary`."""
+    """The translation memory that an option names; a task that reads matches finds them in it. Raises the same errors as
+    `open_glossary`."""
     memory = TranslationMemory(_pairs(named, task, "--memory"))
     if isinstance(task, ReadsMatches):
         task.remember({task.source_columns[0]: source, str(task.target_column): target} for source, target in memory.pairs())
@@ -43,7 +44,7 @@ def open_memory(named: str, task: Task) -> TranslationMemory:
 def with_help(
     predictor: Predictor, glossary: str | None = None, mode: Mode = "soft", memory: str | None = None, use: Use = "tell"
 ) -> "Predictor | HelpedPredictor":
-    """The predictor, with a glossary and a translation memory beside it where they are named. Raises as `open_glossary`."""
+    """The predictor, with a glossary and a translation memory if they are named. Raises the same errors as `open_glossary`."""
     if glossary is None and memory is None:
         return predictor
     terms = None if glossary is None else open_glossary(glossary, predictor.task, mode)
@@ -51,7 +52,7 @@ def with_help(
 
 
 def pairs_digest(named: str, task: Task, option: str) -> str:
-    """A hash of what a glossary or a memory holds."""
+    """A hash of the content of a glossary or a memory."""
     total = hashlib.sha256()
     for pair in _pairs(named, task, option):
         total.update(content(pair).encode("utf-8", "surrogatepass") + b"\n")
@@ -73,7 +74,7 @@ def _pairs(named: str, task: Task, option: str) -> Iterator[tuple[str, str]]:
 
 @final
 class HelpedPredictor:
-    """Predicts as a predictor does, with help.
+    """Like `Predictor`, with a glossary or a translation memory.
 
     glossary   terms that should, or must, be said
     memory     what was translated before: `details["memory"]` tells the best match
@@ -86,7 +87,7 @@ class HelpedPredictor:
 
     @property
     def task(self) -> Task:
-        """What the model was trained for."""
+        """The task of the model."""
         return self._predictor.task
 
     @property
@@ -95,14 +96,14 @@ class HelpedPredictor:
         return self._predictor.limits
 
     def without_copies(self) -> "HelpedPredictor":
-        """The same, where nothing needs to be said of copied words; what is counted is counted in common."""
+        """The same, without reporting copied words; the counts are shared."""
         other = copy.copy(self)
         other._predictor = self._predictor.without_copies()
         return other
 
     @property
     def remarks(self) -> list[str]:
-        """What the help was good for, in sentences, behind those of the model."""
+        """Sentences about the use of glossary and memory, after those of the model."""
         told, counts = [], self._counts
         if self._glossary is not None:
             found = f"{counts['found']:,} were found, and {counts['said']:,} of these were said"
@@ -113,7 +114,7 @@ class HelpedPredictor:
         return [*self._predictor.remarks, *told]
 
     def predict(self, inputs: Any, *, on_error: Any = "raise", blank: Any = "refuse") -> Any:
-        """As `Predictor.predict`, of a list or an iterator. What is counted are the inputs of iterators."""
+        """Like `Predictor.predict`, for a list or an iterator. Only inputs of iterators are counted."""
         helped = (_LiveHelped if isinstance(inputs, Live) else _Helped)(inputs, self._wished)
         if isinstance(inputs, Sequence):
             listed = Items(helped) if isinstance(inputs, Items) else list(helped)
@@ -123,18 +124,18 @@ class HelpedPredictor:
         return (self._told(one, helped.sources.popleft(), self._counts) for one in found)
 
     def score(self, records: Sequence[Record], *, alignment: bool = False, on_error: Any = "raise") -> list[Prediction]:
-        """As `Predictor.score`; given targets need no help."""
+        """Like `Predictor.score`; given targets need no glossary or memory."""
         return self._predictor.score(records, alignment=alignment, on_error=on_error)
 
     def _wished(self, item: Any) -> tuple[Any, str]:
-        """An input with what the glossary wishes of it, and its text."""
+        """An input with the preferred phrases from the glossary, and its text."""
         column = self.task.source_columns[0]
         source = item.get(column) if isinstance(item, Mapping) else item
         text = source if isinstance(source, str) else ""
         return (item if self._glossary is None else self._glossary.added_to(item, column)), text
 
     def _told(self, prediction: Prediction, source: str, counts: Counter[str]) -> Prediction:
-        """A prediction with what the memory knows, or of what it knows."""
+        """A prediction with its match in the memory, or the translation from the memory itself."""
         match = None if self._memory is None else self._memory.best(source)
         if match is not None:
             reuses = match.alike == 1 and self._use == "reuse"
@@ -150,7 +151,7 @@ class HelpedPredictor:
 
 
 class _Helped(Iterator[Any]):
-    """Inputs with help; `sources` are the texts of those that are not answered yet."""
+    """Inputs with glossary and memory; `sources` are the texts of inputs without a prediction so far."""
 
     def __init__(self, inputs: Any, wished: Callable[[Any], tuple[Any, str]]):
         self._inputs: Any = iter(inputs)
@@ -165,8 +166,8 @@ class _Helped(Iterator[Any]):
 
 @final
 class _LiveHelped(_Helped):
-    """The same of inputs that come when somebody makes them."""
+    """The same for inputs that arrive one by one."""
 
     def is_ready(self) -> bool:
-        """Whether the next one is there."""
+        """Whether the next input is available."""
         return bool(self._inputs.is_ready())

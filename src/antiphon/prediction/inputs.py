@@ -1,4 +1,4 @@
-"""What a command line names as inputs, opened: files, folders, recordings, or the lines of standard input.
+"""Opens the inputs that a command line names: files, folders, recordings, or the lines of standard input.
 
 Unusual here: standard input is read by blocks, straight from the system, so that it can be asked whether a line is there. A line that is
 no UTF-8 keeps its place: its bytes stay in the text (`surrogateescape`), for the predictor to refuse that input alone.
@@ -32,7 +32,7 @@ _MOMENT = 0.05  # seconds to wait for a line before those that are there are ans
 
 
 def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Runs, and the files behind them: a run is a folder, so a file can only be an input. Raises ConfigError for what is neither."""
+    """The runs, and the files after them: a run is a folder, so a file must be an input. Raises ConfigError for what is neither."""
     files = [path for path in named if path.is_file() or in_archive(path) is not None]
     runs = [path for path in named if path not in files]
     if not runs:
@@ -51,7 +51,7 @@ def runs_and_files(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
-    """The records of files or of one folder; where none is named, the lines of standard input, which are csv for a task with tables."""
+    """The records of files or of one folder; without any, the lines of standard input, which are csv for a task with tables."""
     if not named:
         lines = StandardInput(sys.stdin.buffer)
         tabular = isinstance(task, Tabular)
@@ -71,7 +71,7 @@ def open_inputs(named: Sequence[Path | FileConfig], task: Task) -> "Inputs":
 
 
 def _texts(lines: "StandardInput") -> Iterator[str]:
-    """The lines of standard input, which are texts. Raises DataError for a file of another format, whose lines are no texts."""
+    """The lines of standard input as texts. Raises DataError if they look like another file format."""
     if (plugin := recognized(lines.opening())) is not None and plugin.back is not None:
         suffix = plugin.suffixes[0]
         raise DataError(
@@ -82,14 +82,14 @@ def _texts(lines: "StandardInput") -> Iterator[str]:
 
 
 def paths_of(records: Records) -> list[Path]:
-    """The files that records are read from, one by one; none where something else gives them."""
+    """The files that records are read from; none where they come from elsewhere."""
     files = records.parts if isinstance(records, JoinedRecords) else (records,)
     return [path for file in files if isinstance(file, FileRecords) for path in file.paths]
 
 
 @final
 class Inputs:
-    """Inputs one by one; the record of each (its source, an id, a title, a file's name) is kept for its prediction.
+    """Inputs one by one; the record of each (its source, an id, a title, a file name) is kept for its prediction.
 
     documents   the names of the documents where each is a file of a folder
     paths       the files that are read; looked at once at most
@@ -128,28 +128,28 @@ class Inputs:
         return item
 
     def stream(self) -> Iterator[Any]:
-        """Themselves; those of files without `is_ready`, since they are there."""
+        """The inputs as an iterator, which has `is_ready` only if they may have to be waited for."""
         return (item for item in self) if self._live is None else self
 
     def is_ready(self) -> bool:
-        """Whether the next input is there; always so in files."""
+        """Whether the next input is available; always true for files."""
         return self._live is None or self._live.is_ready()
 
     @property
     def are_typed(self) -> bool:
-        """Whether somebody types them into a terminal."""
+        """Whether the inputs are typed into a terminal."""
         return self._live is not None and self._live.is_terminal
 
     def answered(self) -> Mapping[str, Any]:
-        """The record of the next input that is answered; to be asked once for each prediction. Rows of a table are none."""
+        """The record of the next input that gets its prediction; call it once for each prediction. None for rows of a table."""
         return self._records.popleft() if self._records else {}
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What the files hold beside inputs, by reason, once all inputs were read."""
+        """The entries of the files that are no inputs, by reason, once all inputs have been read."""
         return {} if self.whole is None else self.whole.skipped()
 
     def name(self, number: int, record: Mapping[str, Any]) -> str:
-        """What people call the input of a number, from 1: its file, or file and line; empty where only the number tells."""
+        """The name of input `number`, from 1, for messages: its file, or file and line; empty if only the number identifies it."""
         if FILE in record and self.documents is not None:
             return str(record[FILE])
         if self._source is None or self._places is None:
@@ -160,7 +160,7 @@ class Inputs:
 
 @final
 class StandardInput:
-    """Lines of bytes, without their ends, and whether the next one is there."""
+    """Lines of bytes, without line ends; can tell whether the next one is available."""
 
     def __init__(self, stream: Any):
         try:
@@ -175,7 +175,8 @@ class StandardInput:
         self._ended = False
 
     def is_ready(self) -> bool:
-        """Whether the next line is there, or the end; waits a moment for it, unless somebody types, who waits for the answer."""
+        """Whether the next line, or the end, is available; waits a moment for it, unless it is typed by a person, who waits for the
+        answer."""
         until = time.monotonic() + (0.0 if self.is_terminal else _MOMENT)
         while not self._lines and not self._ended:
             if self._descriptor is not None:
@@ -186,13 +187,13 @@ class StandardInput:
         return True
 
     def opening(self) -> bytes:
-        """What is there at first, without taking it; waited for."""
+        """The first bytes, without consuming them; waits until they are available."""
         if not self._lines and not self._ended:
             self._fill()
         return b"\n".join([*self._lines, bytes(self._rest)])
 
     def decoded(self, *, strict: bool = False) -> Iterator[str]:
-        """The lines as texts. Bytes that are no UTF-8 stay in them, or with `strict` raise a DataError that names the line."""
+        """The lines as texts. Bytes that are not UTF-8 are kept in them, or with `strict` raise a DataError that names the line."""
         number = 0
         while (line := self._line()) is not None:
             number += 1
@@ -203,7 +204,7 @@ class StandardInput:
             yield (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r")
 
     def _line(self) -> bytes | None:
-        """The next line, waited for; None at the end."""
+        """The next line, after waiting for it; None at the end."""
         while not self._lines and not self._ended:
             self._fill()
         return self._lines.popleft() if self._lines else None

@@ -1,4 +1,4 @@
-"""The log-likelihood of series that are known, under the distributions that a model predicts for them: teacher-forced, step by step."""
+"""The log-likelihood of known series under the distributions that a model predicts for them: teacher-forced, step by step."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from antiphon.losses.observed import observed
 
 @torch.inference_mode()
 def log_likelihoods(model: Seq2SeqModel, batch: Batch, slopes: Float[np.ndarray, "B T C"]) -> list[Float[np.ndarray, " T"]]:
-    """For each row the log-density of its steps (T,), summed over the channels that were observed, in the units of the data.
+    """For each row the log-density of its steps (T,), summed over the observed channels, in the units of the data.
 
     slopes   the logarithm of how much a value grows in scaling it, for each value: a density is as much higher in the data's units. Counts
              have probabilities, which no scale changes
@@ -26,7 +26,7 @@ def log_likelihoods(model: Seq2SeqModel, batch: Batch, slopes: Float[np.ndarray,
     said = sized(model(batch.source, batch.inputs).values, batch.labels.values, model.target)
     if not isinstance(said, Distribution):
         raise ConfigError(
-            f"Scoring needs a `model.head` that is a distribution, such as `student_t`, but this model's says {type(said).__name__}."
+            f"Scoring needs a `model.head` that is a distribution, such as `student_t`, but this model's gives {type(said).__name__}."
         )
     known = observed(batch.labels, model.target.channels)
     found = said.log_prob(known.values).double()

@@ -1,4 +1,4 @@
-"""From the folders of runs to a predictor."""
+"""Opens the folders of runs as a predictor."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +62,7 @@ def open_predictor(
     weights: Sequence[float] | None = None,
     average: Average | None = None,
 ) -> Predictor:
-    """As `load`, for what does more than to predict: its caller checks which settings have an effect."""
+    """Like `load`, for callers that do more than predict: they check themselves which settings have an effect."""
     find_device(device, "device")  # before anything is read
     paths = [path] if isinstance(path, Path | str) else list(path)
     trained = [load_trained(item, trust=foreign(trust_code), overrides=overrides) for item in paths]

@@ -1,4 +1,4 @@
-"""What does not fit in memory is not done, and can be tried again in smaller pieces."""
+"""Work that does not fit into memory fails cleanly, and can be tried again in smaller pieces."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,11 +14,11 @@ Result = TypeVar("Result")
 
 
 def silent(sentence: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def unless_out_of_memory(do: Callable[[], Result], device: torch.device) -> Result | None:
-    """What `do` returns; None where memory does not suffice, and is then free again."""
+    """The result of `do`; None if memory does not suffice, in which case it is free again."""
     try:
         return do()
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The order for a prediction in blocks, in plain values: every process opens the same job from them."""
+"""The order for a prediction in blocks, as plain values, from which every process opens the same job."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BLOCK_RECORDS = 2000
 @final
 @dataclass(frozen=True, kw_only=True)
 class BlockOrder:
-    """A model, inputs, and where predictions go.
+    """A model, its inputs, and the output.
 
     runs            the folders of runs, several of them as an ensemble
     inputs          what `--input` names
@@ -45,7 +45,7 @@ class BlockOrder:
     workers: int = 1
 
     def load(self) -> Predictor:
-        """The model. Raises as `antiphon.load`."""
+        """The model. Raises the same errors as `antiphon.load`."""
         return load(
             self.runs,
             overrides=self.overrides,
@@ -56,5 +56,5 @@ class BlockOrder:
         )
 
     def helped(self, predictor: Predictor) -> Predictor | HelpedPredictor:
-        """The model with its glossary and memory."""
+        """The model with its glossary and translation memory."""
         return with_help(predictor, self.glossary, self.glossary_mode, self.memory, self.memory_mode)

@@ -1,4 +1,4 @@
-"""What the name of an output means: bare lines, a table, JSON, a format that the task has of its own.
+"""The output formats, chosen by the name of the output: plain lines, a table, JSON, or a format of the task.
 
 The suffix decides. A suffix that promises a format which predictions are not written in is refused before anything is predicted; one that
 promises nothing (`out.de`, `out.hyp`) means lines.
@@ -28,7 +28,7 @@ _OTHERS = (
 
 
 def kind_of(path: Path, task: Task, *, as_json: bool) -> Kind:
-    """What is written into a file of this name. Raises DataError when its suffix promises what is not written."""
+    """The format of a file with this name. Raises DataError when its suffix contradicts the options."""
     suffix = path.suffix.lower()
     if as_json:
         if suffix in (*_TABLES, *_LINES_OF_JSON, *SUBTITLES, *_PACKED) or (suffix in _OTHERS and suffix != ".json"):

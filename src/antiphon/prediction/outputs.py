@@ -1,4 +1,4 @@
-"""Where predictions go: standard output, a file, or a folder with a file for each.
+"""Writes predictions to standard output, to a file, or to a folder with a file for each.
 
 Unusual here: a file is written beside its place, as NAME.partial, and takes that place when it is complete. So an earlier output is never
 lost to a run that fails, and what such a run has answered in hours stays, too, under a name that says what it is.
@@ -30,7 +30,7 @@ from antiphon.store.remote import Storage, cache_folder
 
 
 class Output(ABC):
-    """Takes predictions, within a `with` block, at whose end they are in their place."""
+    """Receives predictions within a `with` block; at its end they are in place."""
 
     count: int = 0
     """How many were written."""
@@ -43,17 +43,17 @@ class Output(ABC):
 
     @abstractmethod
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """Write a prediction, with the record that it is for."""
+        """Write a prediction for a record."""
 
     @property
     def remark(self) -> str:
-        """What a reader should know of all that was written, as a sentence; empty where there is nothing to say."""
+        """A sentence that readers of the output should know; empty if there is nothing to say."""
         return ""
 
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where those that were written are after a failure, as the end of a sentence."""
+        """Where the predictions written so far are after a failure, as the end of a sentence."""
 
     @abstractmethod
     def open(self) -> None:
@@ -61,7 +61,7 @@ class Output(ABC):
 
     @abstractmethod
     def close(self, failure: type[BaseException] | None) -> None:
-        """End, with what has failed on the way."""
+        """End writing; `failure` is the error that ended the block, if any."""
 
     def __enter__(self) -> "Output":
         self.open()
@@ -72,7 +72,7 @@ class Output(ABC):
 
 
 def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Output:
-    """The output that `name` asks for; - is standard output, and an ending / or a folder that is there asks for a file for each.
+    """The output that `name` asks for; - is standard output, and a name that ends in / or is a folder asks for a file for each.
 
     Raises DataError when it would replace one of the inputs, or a file in a folder, or has the suffix of what is not written.
     """
@@ -91,7 +91,7 @@ def open_output(name: str, task: Task, inputs: Inputs, *, as_json: bool) -> Outp
 
 
 def _sent_output(url: str, task: Task, *, as_json: bool) -> Output:
-    """A file of this machine that is sent to a storage when it is complete."""
+    """An output that is written on this machine and uploaded to a remote storage when it is complete."""
     if url.endswith("/"):
         raise DataError(f"`--output {url}` cannot hold a file for each input. Write them into a folder of this machine, and copy that.")
     kind = kind_of(Path(url), task, as_json=as_json)
@@ -108,7 +108,7 @@ def _showing(kind: Kind, output: Output) -> Output:
 
 
 def refuse_inputs(path: Path, read: Iterable[Path]) -> None:
-    """Raise DataError when an output would replace a file that is read."""
+    """Raise DataError when an output would overwrite an input."""
     for one in read if path.exists() else ():
         if one.exists() and os.path.samefile(path, one):
             raise DataError(f"`--output` must be another file than the input {one}, which would be replaced.")
@@ -116,14 +116,14 @@ def refuse_inputs(path: Path, read: Iterable[Path]) -> None:
 
 @final
 class StandardOutput(Output):
-    """Each prediction is there for the next program as soon as it is made."""
+    """Writes each prediction at once, so that the next program in a pipe can read it."""
 
     def __init__(self, writer: Writer):
         self._writer = writer
 
     @property
     def remark(self) -> str:
-        """That of the writer."""
+        """The remark of the writer."""
         return self._writer.remark
 
     @property
@@ -138,17 +138,17 @@ class StandardOutput(Output):
         sys.stdout.flush()
 
     def open(self) -> None:
-        """It is open."""
+        """Nothing to open."""
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """Write what stands at the end, unless nobody reads it."""
+        """Write the end of the format, unless the reader is gone."""
         if failure is None or not issubclass(failure, OSError):
             self._writer.finish()
 
 
 @final
 class FileOutput(Output):
-    """A file, written as NAME.partial beside its place. A device or a pipe, which has no place to take, is written as it is."""
+    """A file, written as NAME.partial beside its place. A device or a pipe is written directly."""
 
     is_seen = False
 
@@ -162,7 +162,7 @@ class FileOutput(Output):
 
     @property
     def remark(self) -> str:
-        """That of the writer."""
+        """The remark of the writer."""
         return "" if self._writer is None else self._writer.remark
 
     @property
@@ -172,14 +172,14 @@ class FileOutput(Output):
         return f"in {self._partial}{left}"
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """Write; the file has it a little later."""
+        """Write to the file, which is buffered."""
         assert self._writer is not None, "written within a `with` block"
         with _naming(self._partial):
             self._writer.write(prediction, record)
         self.count += 1
 
     def open(self) -> None:
-        """Open the partial file. Raises DataError when it cannot be written, or another run has left it."""
+        """Open the partial file. Raises DataError when it cannot be written, or is left from another run."""
         try:
             with _naming(self._partial):
                 # What is no UTF-8, such as a file's name, becomes an escape, which JSON reads, too.
@@ -191,7 +191,7 @@ class FileOutput(Output):
         self._writer = self._writer_into(self._file)
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """Let the file take its place, or after a failure keep what was written under its partial name."""
+        """Move the file to its place, or after a failure keep what was written under its partial name."""
         assert self._file is not None, "opened before"
         assert self._writer is not None, "opened before"
         if failure is not None:
@@ -214,7 +214,7 @@ class FileOutput(Output):
 
 @final
 class SentOutput(Output):
-    """A file of this machine, which is sent to a storage elsewhere once it is complete. Until then nothing is there."""
+    """A file on this machine, which is uploaded to a remote storage once it is complete. Until then nothing is there."""
 
     is_seen = False
 
@@ -223,12 +223,12 @@ class SentOutput(Output):
 
     @property
     def remark(self) -> str:
-        """That of the file."""
+        """The remark of the file."""
         return self._inner.remark
 
     @property
     def place(self) -> str:
-        """The file of this machine."""
+        """The file on this machine."""
         return self._inner.place
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
@@ -241,7 +241,7 @@ class SentOutput(Output):
         self._inner.open()
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """Close the file, and send it. Raises DataError where that fails, and says where the file is."""
+        """Close the file and upload it. Raises DataError if that fails, and says where the file is."""
         self._inner.close(failure)
         if failure is None:
             try:
@@ -254,7 +254,7 @@ class SentOutput(Output):
 
 @final
 class FolderOutput(Output):
-    """A file for each prediction, called as its document or its recording; their names are printed. Nothing is overwritten."""
+    """A file for each prediction, named after its document or recording; the names are printed. Nothing is overwritten."""
 
     def __init__(self, folder: Path, task: Task, inputs: Inputs):
         self._folder = folder
@@ -274,7 +274,7 @@ class FolderOutput(Output):
         return f"in {self._folder}"
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """Write its file, complete at once, and print the name; an empty line where there is none."""
+        """Write a complete file and print its name; prints an empty line if there is no prediction."""
         path: Path | None
         if self._task is None:
             path, content = self._folder / next(self._documents), f"{prediction.value}\n" if prediction.value else ""
@@ -291,7 +291,7 @@ class FolderOutput(Output):
         self.count += 1
 
     def _free(self, name: str) -> Path:
-        """A name that no other prediction has: of recordings called alike, in several folders, the second becomes `name-2.srt`."""
+        """A name that no other prediction has: among recordings of the same name, in several folders, the second becomes `name-2.srt`."""
         wanted = self._folder / name
         places = (wanted.with_stem(f"{wanted.stem}{again}") for again in itertools.chain([""], itertools.count(-2, -1)))
         path = next(place for place in places if place not in self._made)
@@ -305,15 +305,15 @@ class FolderOutput(Output):
             raise DataError(f"{there} exists already. Choose another folder, or remove it.")
 
     def open(self) -> None:
-        """Each file is opened by itself."""
+        """Nothing to open: each file is opened separately."""
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """What was written is complete."""
+        """Nothing to close: written files are complete."""
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say which file cannot be written."""
+    """Name the file in errors about writing it."""
     try:
         yield
     except FileExistsError:

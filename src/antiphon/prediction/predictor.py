@@ -1,4 +1,4 @@
-"""Use a trained model: one input, a list, or a stream that never ends."""
+"""Predictions with a trained model, for one input, a list, or a stream that never ends."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ Blank = Literal["refuse", "answer"]
 
 @dataclass(frozen=True)
 class _Ready:
-    """An input made ready: its number from 1, its record, and the parts to decode."""
+    """A preprocessed input: its number from 1, its record, and the parts to decode."""
 
     number: int
     record: Record
@@ -56,7 +56,7 @@ _Entry = Prediction | _Ready
 
 @runtime_checkable
 class Frame(Protocol):
-    """A polars or pandas frame: what has columns."""
+    """A polars or pandas frame, recognized by its columns."""
 
     @property
     def columns(self) -> Any: ...
@@ -79,7 +79,7 @@ class Predictor:
         average: Average | None = None,
         compiles: bool = False,
     ):
-        """`compiles` is whether steps are compiled where `engine.compiled` says so."""
+        """`compiles` is whether steps are compiled if `engine.compiled` asks for it."""
         first = check_alike(trained)
         self.device = device_for([item.header for item in trained], device)
         self.trained = tuple(trained)
@@ -97,18 +97,18 @@ class Predictor:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """What to say of the model at work, in sentences: what was compiled, and how long that took."""
+        """Sentences about the model at work: what was compiled, and how long that took."""
         return remarks_on_compiling(self.model)
 
     def with_workers(self, workers: DecodingWorkers | None) -> "Predictor":
-        """The same model, whose batches are decoded by other processes, which have opened it, too."""
+        """The same model, with batches decoded by other processes that have opened it as well."""
         other = copy.copy(self)
         other._workers = workers
         return other
 
     def without_copies(self) -> "Predictor":
-        """The same model, whose predictions do not say what takes a pass more and is seen in detailed outputs only: what was copied
-        (`details["copied"]`), and from workers the `step_scores`."""
+        """The same model, without details that need an extra pass: copied symbols (`details["copied"]`), and from workers the
+        `step_scores`."""
         other = copy.copy(self)
         other._copies = False
         return other
@@ -121,13 +121,13 @@ class Predictor:
         return other
 
     def decoding_by(self, way: Way) -> "Predictor":
-        """The same model, as another process wants its batches decoded."""
+        """The same model, configured for batches that another process sends."""
         other = self.with_search(way.search)
         other.recipe = replace(other.recipe, evaluation=replace(other.recipe.evaluation, batch_size=way.batch_size))
         return other._saying_copies() if way.copies else other
 
     def decode(self, examples: Sequence[Example], requests: Sequence[Request]) -> list[Prediction]:
-        """What the search finds for examples, each with what is asked of its output; an empty prediction where that cannot be."""
+        """The search's hypotheses for examples, each with its request; an empty prediction where the request cannot be satisfied."""
         size = self.recipe.evaluation.batch_size
         if self._workers is not None:
             return self._workers.decode(examples, requests, Way(plain(self.recipe.search), self._says_copies, self._copies, size))
@@ -148,7 +148,7 @@ class Predictor:
         return other
 
     def _searching(self) -> Search:
-        """The search of the recipe, or that of an engine which finds the same."""
+        """The search of the recipe, or an engine's own that finds the same hypotheses."""
         settings, own = self.recipe.search, None
         if isinstance(self.model, SearchesItself) and self.recipe.engine.search == "native":
             own = self.model.own_search(settings)
@@ -209,7 +209,7 @@ class Predictor:
     def score(
         self, records: Any, *, alignment: bool = False, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | Iterator[Prediction]:
-        """What the model thinks of targets that are given: for a record, for a list or a frame, or lazily for an iterator, in order.
+        """The model's scores of given targets: for a record, for a list or a frame, or lazily for an iterator, in order.
 
         A prediction's value is the target. Its hypothesis has `log_prob`, the natural logarithm of the target's probability, `score`, the
         mean of it per symbol, and `step_scores`, those of the symbols and the end, which `details["target_pieces"]` names; of values
@@ -228,13 +228,13 @@ class Predictor:
         return list(found) if isinstance(records, Sequence) else found
 
     def score_items(self, items: Iterator[Any], *, alignment: bool = False, on_error: OnError = "raise") -> Iterator[Prediction]:
-        """As `score`, for what `task.items` made of records."""
+        """Like `score`, for items that `task.items` made of records."""
         size = self.recipe.evaluation.batch_size
         scorer = TargetScorer(self.model, self.task, batch_size=size, device=self.device, alignment=alignment)
         return scorer.stream(items, self._with_target, None if on_error == "raise" else refused)
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
-        """What is said in a recording while it is made: a prediction of all so far after each block of samples, and one at the end.
+        """Transcribe a recording while it is arriving: a prediction of all so far after each block of samples, and one at the end.
 
         blocks        samples (N,) or (N, channels), of any length each, as they arrive
         sample_rate   samples a second
@@ -246,14 +246,14 @@ class Predictor:
         return _said_after_each(blocks, self.follow(sample_rate))
 
     def follow(self, sample_rate: int) -> FollowedSource:
-        """As `stream`, for who is called with the blocks: `hear(block)` gives a prediction, or None where nothing is new, `end()` one."""
+        """Like `stream`, for callers that push blocks: `hear(block)` gives a prediction, or None if nothing is new, `end()` the last."""
         if not isinstance(self.task, Streams):
             raise ConfigError(f"A stream needs a run of speech recognition, but this is one of {self.task.name}.")
         return self.task.follow(self.model, sample_rate)
 
     def stream_text(self, words: Iterable[str], record: Record | None = None) -> Iterator[Prediction]:
-        """What a text says while it is read: a prediction of all that is decided after each of its words, and one of the whole at the end,
-        which is what `search: greedy` finds in it. `record` has the other columns of a source, such as tags.
+        """Translate a text while its words arrive: a prediction of all that is decided after each word, and one of the whole at the end,
+        equal to that of `search: greedy`. `record` has the other columns of a source, such as tags.
 
         `details` says how many words were `read`, which `words` are decided, each with how many had been read then (`after`), and whether
         this is the `final` one. Needs one run with `model.wait_k`. Raises ConfigError when the run cannot do this.
@@ -263,11 +263,11 @@ class Predictor:
         return self.task.stream_text(uncompiled(self.model), self.recipe.search, words, record or {})
 
     def predict_items(self, items: Sequence[Any], *, on_error: OnError = "raise") -> list[Prediction]:
-        """Predict for what `task.items` made of records, to be scored: nothing is said of what was copied."""
+        """Predict items that `task.items` made of records, to be scored: copied symbols are not reported."""
         return list(self._stream(iter(items), on_error))
 
     def predict_files(self, inputs: Any, output: Path | str) -> WrittenFiles:
-        """Predict for all inputs of files, and write what is said, as `antiphon predict --input --output` does.
+        """Predict all inputs of files, and write the predictions, like `antiphon predict --input --output`.
 
         inputs   a file, a pattern such as "po/*.po", a folder, a mapping as in a recipe, or a list of these
         output   a file or folder/; one of the inputs' kind is written as they are, with predictions in their units, also in its own place
@@ -298,7 +298,7 @@ class Predictor:
         sizes: Iterator[int] | None = None,
         live: Live | None = None,
     ) -> Iterator[Prediction]:
-        """Predictions one by one; `sizes` are those of the windows that inputs are decoded in, large ones unless they come one by one."""
+        """Predictions one by one; `sizes` are the sizes of the windows to decode, large ones unless inputs arrive one by one."""
         size = self.recipe.evaluation.batch_size
         said = Said(self.task) if isinstance(self.task, Continues) and self.task.continues else None
         entries: Iterator[_Entry] = self._entries(inputs, on_error, blank)
@@ -311,7 +311,7 @@ class Predictor:
                 yield entry if isinstance(entry, Prediction) else next(found)
 
     def _decoded(self, ready: Sequence[_Ready], on_error: OnError, said: Said | None) -> Iterator[Prediction]:
-        """The predictions for inputs, from those of their parts; `said` is there where they depend on earlier ones."""
+        """The predictions for inputs, joined from their parts; `said` is given where they depend on earlier outputs."""
 
         def decode(parts: Sequence[Part]) -> list[Prediction]:
             return self.decode([part.example for part in parts], [part.request for part in parts])
@@ -326,7 +326,7 @@ class Predictor:
             yield self._joined(entry, own) if wrong is None else wrong
 
     def _joined(self, entry: _Ready, predictions: Sequence[Prediction]) -> Prediction:
-        """One prediction, which says how much of its source was cut off, and how much of it the vocabulary does not know."""
+        """One prediction, with the number of elements cut off its source, and of symbols unknown to the vocabulary."""
         prediction, spec = joined(self.task, predictions, entry.record), self.task.source_spec
         sources = [part.example for part in entry.parts]
         counts = {"source_cut": sum(example.cut for example in sources)}
@@ -336,11 +336,11 @@ class Predictor:
         return replace(prediction, details={**prediction.details, **said}) if said else prediction
 
     def _unknown(self, source: np.ndarray, spec: TokenSpec) -> int:
-        """How many symbols stand for what the vocabulary does not know; an open word is known to a model that can copy it."""
+        """The number of symbols unknown to the vocabulary; an open word is known to a model that can copy it."""
         return int((source == spec.unknown).sum() + (0 if self.model.copies else (source >= spec.size).sum()))
 
     def _entries(self, inputs: Iterator[Any], on_error: OnError, blank: Blank) -> Iterator[_Entry]:
-        """Inputs made ready one by one."""
+        """Preprocessed inputs, one by one."""
         for number, item in enumerate(inputs):
             entry: _Entry
             try:
@@ -358,7 +358,7 @@ class Predictor:
             yield entry
 
     def _with_target(self, item: Any, number: int) -> tuple[Record, Example]:
-        """A record whose target is to be scored, and its arrays. Raises DataError saying what is wrong with it."""
+        """A record with a target to score, and its arrays. Raises DataError saying what is wrong with it."""
         if not isinstance(item, Mapping):
             raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
         if isinstance(self.task.source_spec, TokenSpec):
@@ -391,7 +391,7 @@ class Predictor:
 
 
 def _parts_in(entry: _Entry) -> int:
-    """How much there is to decode of an input; at least 1, so that windows end."""
+    """The number of parts to decode for an input; at least 1, so that windows end."""
     return 1 if isinstance(entry, Prediction) else max(1, len(entry.parts))
 
 

@@ -25,7 +25,7 @@ _STARTS = 3  # a busy machine may be too slow for Ray to see that its node has b
 
 
 def find_ray() -> Any:
-    """Ray, with its part for data. Raises MissingPackageError."""
+    """Ray, with its data library. Raises MissingPackageError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -36,7 +36,7 @@ def find_ray() -> Any:
 
 
 def write_with_ray(order: BlockOrder, blocks: Sequence[Block], actors: int) -> Iterator[Written]:
-    """Have blocks predicted by so many actors, each with a model of its own; what became of each, as they end.
+    """Predict blocks with `actors` Ray actors, each with a model of its own; yields the result of each block when it is finished.
 
     Raises TrainingError when Ray cannot be started, or what an actor has raised.
     """
@@ -72,14 +72,14 @@ def write_with_ray(order: BlockOrder, blocks: Sequence[Block], actors: int) -> I
 
 @final
 class BlockActor:
-    """Has a model, and predicts blocks whose numbers it is given."""
+    """An actor with a model, which predicts the blocks whose numbers it receives."""
 
     def __init__(self, order: BlockOrder):
         predictor = order.load()
         self._opened = OpenBlocks(order, predictor, order.helped(predictor))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Write the blocks of a batch of numbers, and tell what became of them."""
+        """Predict the blocks in a batch of numbers; returns their results."""
         written = [self._opened.write(self._opened.blocks[int(number)]) for number in batch["block"]]
         return {
             "block": [one.block.number for one in written],
@@ -90,7 +90,7 @@ class BlockActor:
 
 
 def _start(ray: Any, actors: int) -> bool:
-    """Join the cluster that RAY_ADDRESS names, or start a node here. Returns whether this process has begun it. Raises TrainingError."""
+    """Join the cluster in RAY_ADDRESS, or start a node here. Returns whether this process has started it. Raises TrainingError."""
     if ray.is_initialized():
         return False
     address = os.environ.get("RAY_ADDRESS")
@@ -114,14 +114,14 @@ def _start(ray: Any, actors: int) -> bool:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError where nobody listens at an address of a host and a port: of that Ray would end this process without a word of ours."""
+    """Raise OSError if nobody listens at a host and port; Ray itself would then end this process without an error message."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _own(error: BaseException) -> AntiphonError:
-    """What an actor has raised, if it is one of ours; else that Ray has failed."""
+    """The error of ours that an actor has raised; otherwise one that says that Ray has failed."""
     inner: BaseException | None = error
     while inner is not None:
         cause = getattr(inner, "cause", None)
@@ -133,7 +133,7 @@ def _own(error: BaseException) -> AntiphonError:
 
 
 def _from_anywhere(order: BlockOrder) -> BlockOrder:
-    """The order with absolute paths, since actors may work in another folder; each is one process."""
+    """The order with absolute paths, since actors may run in another folder, and with one process each."""
     inputs = tuple(_absolute_file(one) if isinstance(one, FileConfig) else Path(_absolute(str(one))) for one in order.inputs)
     return replace(
         order,

@@ -1,4 +1,4 @@
-"""Predictions for inputs that need no decoding: they cannot be used, or are empty."""
+"""Predictions for inputs that are not decoded: unusable ones, and empty ones."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,7 +10,8 @@ from antiphon.errors import DataError
 
 
 def check_unicode(text: Any) -> None:
-    """Raise DataError for a text that holds what no text can: bytes that were no UTF-8 (as `surrogateescape` keeps them), half a pair."""
+    """Raise DataError for a text that is not valid Unicode: bytes that were not UTF-8 (as `surrogateescape` keeps them), or lone
+    surrogates."""
     try:
         _ = text.encode("utf-8") if isinstance(text, str) else b""
     except UnicodeEncodeError as error:
@@ -21,7 +22,7 @@ def check_unicode(text: Any) -> None:
 
 
 def refused(reason: str) -> Prediction:
-    """The empty prediction for an input that cannot be used, which says why."""
+    """The empty prediction for an unusable input, with the reason."""
     return replace(nothing("refused"), details={"error": reason})
 
 

@@ -1,4 +1,4 @@
-"""A model that reads matches of what was translated before remembers what it was trained on, where nothing else was named."""
+"""Uses the training data as translation memory for a model that reads matches, unless another memory is named."""
 
 from antiphon.contracts.abilities import ReadsMatches
 from antiphon.errors import ConfigError, DataError
@@ -8,7 +8,7 @@ from antiphon.recipe.assembly import open_splits
 
 
 def remembering(predictor: Predictor, say: Say) -> Predictor:
-    """The predictor, whose task finds matches in the training data of its recipe, unless it has a memory; what was held out is none of it.
+    """The predictor, whose task finds matches in its recipe's training data, unless it has a memory; held-out records are not used.
 
     Where that data is not there any more, a sentence says so, and records are read without matches.
     """

@@ -1,4 +1,4 @@
-"""Files that are written back with their predictions: PO, XLIFF, subtitles and other formats. All else in them stays as it was.
+"""Writes predictions back into copies of the input files: PO, XLIFF, subtitles and other formats. All else in them stays unchanged.
 
 What a format does not let into a unit (a text that lost a placeholder, say) is asked for once more, with the phrases that it lacks as
 required ones; where that is no help, the unit stays as it was and is named. Files are written when all predictions are there, each in one
@@ -28,21 +28,22 @@ Links = tuple[tuple[int, int], ...]
 
 @runtime_checkable
 class Answers(Protocol):
-    """What predicts, and aligns what was predicted: a `Predictor`."""
+    """Something that predicts and aligns predictions: a `Predictor`."""
 
     @property
     def task(self) -> Task:
-        """What it was trained for."""
+        """The task of the model."""
 
     def predict(self, inputs: Sequence[Record], *, on_error: Any) -> list[Prediction]:
         """A prediction for each record."""
 
     def score(self, records: Sequence[Record], *, alignment: bool, on_error: Any) -> list[Prediction]:
-        """What it thinks of given targets, with links of words."""
+        """Scores of given targets, with word alignments."""
 
 
 def open_rewriting(name: str, inputs: Inputs, answers: Answers) -> "RewrittenFiles | None":
-    """The output that `name` asks for, if its inputs are files that can be written again, and it is one of the same kind, or a folder.
+    """The output that `name` asks for, if its inputs are files of a format that can be written back, and it is a file of the same kind, or
+    a folder.
 
     `de.po.new` is a .po file, too. Raises DataError when two files would be written into one.
     """
@@ -62,18 +63,18 @@ def open_rewriting(name: str, inputs: Inputs, answers: Answers) -> "RewrittenFil
 
 
 def _kind(path: Path) -> str:
-    """The suffix that says what a file is: of `de.po.new` that before."""
+    """The suffix that tells a file's kind: of `de.po.new` it is the one before the last."""
     return suffix_of(path.with_suffix("") if path.suffix.lower() in (".new", ".out") else path)
 
 
 def _relative(file: FileRecords) -> str:
-    """A file's name in a folder of outputs: as in the folder that it came from."""
+    """A file's name in a folder of outputs: the same as in its original folder."""
     return Path(file.path_in_folder or file.paths[0].name).as_posix()
 
 
 @final
 class RewrittenFiles(Output):
-    """The inputs, written again with the predictions for their units."""
+    """The inputs, rewritten with the predictions for their units."""
 
     is_seen = False
 
@@ -89,7 +90,7 @@ class RewrittenFiles(Output):
 
     @property
     def remark(self) -> str:
-        """How much was written, and where."""
+        """How many units were written, and where."""
         first, *others = self._paths.values()
         more = "" if not others else " and 1 more file" if len(others) == 1 else f" and {len(others)} more files"
         where = f"{first}{more}"
@@ -98,23 +99,23 @@ class RewrittenFiles(Output):
 
     @property
     def place(self) -> str:
-        """Beside the places of the files."""
+        """The partial files beside the final ones."""
         return f"in {', '.join(str(_partial(self._paths[name])) for name in self._said)}; the files themselves are as they were"
 
     def open(self) -> None:
-        """Nothing is written before the end. Raises DataError when a run that was stopped has left what it had."""
+        """Nothing is written before the end. Raises DataError when partial files of an interrupted run are there."""
         there = next((partial for path in self._paths.values() if (partial := _partial(path)).exists()), None)
         if there is not None:
             raise DataError(f"{there} is there already: another run writes it, or one that was stopped has left it. Move it, or remove it.")
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """Keep what is said, unless the unit could not be used."""
+        """Keep a prediction, unless the unit could not be used."""
         self.count += 1
         if "error" not in prediction.details:
             self._said.setdefault(str(record[FILE]), []).append((record, str(prediction.value)))
 
     def close(self, failure: type[BaseException] | None) -> None:
-        """Write the files; or after a failure, beside their places, those that something was said of."""
+        """Write the files; after a failure, write those with predictions as partial files."""
         for name, file in self._files.items():
             assert file.reader.back is not None, "looked at before"
             rewriter = file.reader.back(file.reading)
@@ -128,7 +129,7 @@ class RewrittenFiles(Output):
                 self._save(_partial(self._paths[name]), rewriter.content())
 
     def _fill(self, file: FileRecords, rewriter: Rewriter, said: Sequence[tuple[Record, str]]) -> None:
-        """Put what is said into the units of a file; what does not fit is asked for again."""
+        """Put the predictions into the units of a file; units whose prediction does not fit are predicted again."""
         missing: list[tuple[Record, str, MissingError]] = []
         for record, text, links in self._linked(said, rewriter):
             try:
@@ -147,7 +148,7 @@ class RewrittenFiles(Output):
                 self._leave(file, record, first, lack)
 
     def _again(self, wanted: Sequence[tuple[Record, tuple[str, ...]]]) -> list[tuple[Record, str]]:
-        """What is said of records when phrases are required; nothing new where the search cannot do this."""
+        """New predictions for records with required phrases; unchanged where the search does not support these."""
         asked = [{**record, "required": [*record.get("required", ()), *phrases]} for record, phrases in wanted]
         try:
             found = self._answers.predict(asked, on_error="keep") if asked else []
@@ -156,7 +157,7 @@ class RewrittenFiles(Output):
         return [(record, "" if "error" in one.details else str(one.value)) for (record, _), one in zip(wanted, found, strict=True)]
 
     def _linked(self, said: Sequence[tuple[Record, str]], rewriter: Rewriter) -> Iterator[tuple[Record, str, Links | None]]:
-        """What is said with the links of its words, where the unit wants them and the model knows them."""
+        """Predictions with word alignments, where the unit needs them and the model can give them."""
         target = self._answers.task.target_column
         wanting = [place for place, (record, _) in enumerate(said) if rewriter.wants_links(record[UNIT])]
         found: dict[int, Links] = {}
@@ -185,12 +186,12 @@ class RewrittenFiles(Output):
 
 
 def _partial(path: Path) -> Path:
-    """Where a file stands that is not complete."""
+    """The path of an incomplete file."""
     return path.with_name(f"{path.name}.partial")
 
 
 def _links(pharaoh: object) -> Links | None:
-    """Links of words from a line of them."""
+    """Word links, parsed from a line."""
     if not isinstance(pharaoh, str):
         return None
     return tuple((int(source), int(target)) for source, _, target in (link.partition("-") for link in pharaoh.split()))

@@ -1,4 +1,4 @@
-"""How scores of given targets are written: a line for each record, with all its columns and behind them what the model thinks of it."""
+"""Writes scores of given targets: a line for each record, with all its columns followed by the model's scores."""
 
 import math
 import sys
@@ -20,7 +20,8 @@ _DIGITS = 6
 
 
 def open_scores(name: str, read: Iterable[Path], *, alignment: bool) -> Output:
-    """Where scores go: - is standard output, as tsv. Raises DataError for a file of another kind, and for one that is `read`."""
+    """The output for scores: - is standard output, as tsv. Raises DataError for an unsupported format, and for a file that is also
+    `read`."""
     if name == "-":
         return StandardOutput(_table(sys.stdout, "\t", "standard output", alignment=alignment))
     path = Path(name)
@@ -39,13 +40,13 @@ def _table(file: TextFile, separator: str, name: str, *, alignment: bool) -> Inp
 
 @final
 class ScoreLines(Writer):
-    """A JSON object a line: the record, the sum and the mean, and the log-probability of each symbol."""
+    """A JSON object per line: the record, sum and mean, and the log-probability of each symbol."""
 
     def __init__(self, file: TextFile, *, alignment: bool):
         self._file, self._alignment = file, alignment
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """One object. Raises DataError when the record has a column of a name that is ours."""
+        """Write one object. Raises DataError when the record has a column with the name of one of the scores."""
         added = _summary(prediction, alignment=self._alignment)
         if "error" in prediction.details:
             added["error"] = prediction.details["error"]
@@ -57,7 +58,7 @@ class ScoreLines(Writer):
 
 
 def _summary(prediction: Prediction, *, alignment: bool) -> dict[str, Any]:
-    """What a table has of a prediction; nothing of one that could not be scored."""
+    """The columns of a table for a prediction; empty values for one that could not be scored."""
     is_scored = "error" not in prediction.details
     numbers = {"log_prob": prediction.hypothesis.log_prob, "score": prediction.hypothesis.score}
     found: dict[str, Any] = {name: _rounded(number) if is_scored else None for name, number in numbers.items()}
@@ -65,12 +66,12 @@ def _summary(prediction: Prediction, *, alignment: bool) -> dict[str, Any]:
 
 
 def _rounded(number: float) -> float | None:
-    """A number; None where nothing is that improbable."""
+    """A rounded number; None for minus infinity."""
     return round(number, _DIGITS) if math.isfinite(number) else None
 
 
 def shown_record(record: Mapping[str, Any], task: Task) -> Mapping[str, Any]:
-    """The columns of a record as they were read; of what a task made of several records, what names it."""
+    """The columns of a record as they were read; for an item made of several records, those that identify it."""
     if not isinstance(task, MakesItems):
         return record
     return {name: value for name, value in record.items() if isinstance(value, str | int | float) and name != "error"}

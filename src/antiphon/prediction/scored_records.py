@@ -1,5 +1,5 @@
-"""Records to score. What training leaves out is left out here, too, counted and named, or refused: records with nothing on one side, and
-those with more on it than the model can read or say.
+"""Selects the records to score. The same ones as in training are left out, counted and named, or refused: records with an empty side, and
+those that are longer than the model can read or write.
 
 Most metrics cannot use the former: chrF ignores what was said where the reference is empty, and an empty source cannot be decoded. Of the
 latter only long sources count here. What is said for a long reference can be scored; only its loss cannot be measured.
@@ -28,7 +28,7 @@ Empty = Literal["", "source", "target"]
 
 @dataclass
 class _LeftOut:
-    """Records of which the first are named."""
+    """Records that were left out; the first few are named."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class _LeftOut:
 
 
 def records_to_score(source: Any, task: Task, limits: Limits, model: Seq2SeqModel) -> tuple[list[Any], tuple[str, ...]]:
-    """The items of the records of `source`, and sentences that say which records were left out; none where all are there.
+    """The items of the records of `source`, and sentences that say which records were left out; none if all are kept.
 
     Raises DataError, with file and line, where `limits` say so, and when nothing is left.
     """
@@ -91,7 +91,7 @@ def _item_place(number: int) -> str:
 
 
 def _seen(records: Records, task: Task, most: int | None) -> Iterator[tuple[int, Record, Empty, int]]:
-    """Each item with its number, the side that is empty, if one is, and where that matters the elements of the longest of its parts."""
+    """Each item with its number, its empty side, if any, and where it matters the length of its longest part."""
     if isinstance(task, MakesItems):  # which makes none that is empty
         for number, item in enumerate(task.items(records, scored=True)):
             yield number, item, "", _length(item, task) if most is not None else 0

@@ -1,4 +1,4 @@
-"""How good a model is on records that have references: its loss, and metrics of its outputs. Validation, evaluation and tuning use this.
+"""Evaluates a model on records with references: its loss, and metrics of its outputs. Validation, evaluation and tuning use this.
 
 Several processes share the work. Each has every `world`-th item and its rows of each batch; what comes back is the same on all of them, and
 the same as from one process.
@@ -56,7 +56,7 @@ def mean_loss(
     precision: Precision = "fp32",
     say: Say = silent,
 ) -> float:
-    """The mean loss per target element over the batches of all ranks; NaN where nothing is to be said.
+    """The mean loss per target element over the batches of all ranks; NaN if there are no elements.
 
     A batch that does not fit in memory is measured in halves. Raises TrainingError when a single record does not fit.
     """
@@ -81,7 +81,7 @@ def mean_loss(
 def _sums(
     model: Seq2SeqModel, measure: Loss, batch: Batch, device: torch.device, inputs: DecoderInputs, precision: Precision
 ) -> tuple[float, int]:
-    """The sum of the losses of a batch, and how many elements have one."""
+    """The sum of the losses of a batch, and the number of elements with a loss."""
     here = to_device(batch, device)
     with autocast(precision, device):
         losses = measure(model(here.source, inputs_to_measure(inputs, model, here.inputs)), here.labels)
@@ -98,7 +98,7 @@ def _halves(batch: Batch) -> list[Batch]:
 
 
 def loss_scores(loss: float, task: Task) -> list[Score]:
-    """The loss as a score; of symbols also the perplexity."""
+    """The loss as a score; for symbols also the perplexity."""
     scores = [Score("loss", loss, "mean per target element", higher_is_better=False)]
     if isinstance(task.target_spec, TokenSpec):
         scores.append(Score("perplexity", math.exp(min(loss, 700)), "exp(loss)", higher_is_better=False))
@@ -106,7 +106,7 @@ def loss_scores(loss: float, task: Task) -> list[Score]:
 
 
 def batches_of(corpus: Corpus | MixedCorpus | MemoryCorpus, task: Task, batching: BatchingConfig, ranks: Ranks) -> Iterator[Batch | None]:
-    """This rank's part of each batch of a corpus, whose every row comes once, the longest first. None is packed."""
+    """This rank's part of each batch of a corpus, in which every row occurs once, longest first. Nothing is packed."""
     together = partial(collate, source=task.source_spec, target=task.target_spec)
     sampler = Sampler(corpus, replace(batching, pack=False), 0)
     return Loader(corpus, sampler, together, seed=0, rank=ranks.rank, world=ranks.world).in_order()
@@ -117,7 +117,7 @@ def batches_of(corpus: Corpus | MixedCorpus | MemoryCorpus, task: Task, batching
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a model says of items, and how good that is.
+    """A model's predictions for items, and their scores.
 
     scores           of all items, in the order of the metrics
     shown            (source, first reference, prediction) of each item, as people read them
@@ -180,7 +180,7 @@ def decode_and_score(
 
 
 def _suited(names: Sequence[str], items: Sequence[Item], ranks: Ranks) -> list[Metric]:
-    """The metrics as the references of all ranks want them."""
+    """The metrics, adapted to the references of all ranks."""
     first = [[str(one) for one in found if isinstance(one, str)] for _, found in items[: -(-DECIDING // ranks.world)]]
     references = _interleaved(ranks.gather_plain(first))
     return [metric.suited(references) for metric in find_metrics(names)]
@@ -189,7 +189,7 @@ def _suited(names: Sequence[str], items: Sequence[Item], ranks: Ranks) -> list[M
 def _decoded(
     predict: Callable[[list[Any]], list[Prediction]], task: Task, items: Sequence[Item], metrics: Sequence[Metric]
 ) -> tuple[dict[str, Any], list[Prediction], float]:
-    """What other ranks need of these items, in plain values; the predictions; and the seconds that they took."""
+    """The values that other ranks need of these items, as plain values; the predictions; and the seconds that they took."""
     began = time.monotonic()
     predictions = predict([record for record, _ in items]) if items else []
     seconds = time.monotonic() - began
@@ -210,12 +210,12 @@ def _decoded(
 
 
 def _interleaved(parts: Sequence[Sequence[Any]]) -> list[Any]:
-    """What the ranks have, in the order of all items: number i is on rank i modulo the number of ranks."""
+    """The ranks' values in the order of all items: item number i is on rank i modulo the number of ranks."""
     return [part[row] for row in range(max(map(len, parts))) for part in parts if row < len(part)]
 
 
 def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) -> list[tuple[Any, list[Any]]]:
-    """(record, references) per item; with `alternatives`, records that are equal in all that a model reads are one item."""
+    """(record, references) per item; with `alternatives`, records with equal model input become one item."""
     if not alternatives:
         return [(record, [task.reference(record)]) for record in records]
     items: dict[Any, tuple[Any, list[Any]]] = {}
@@ -226,12 +226,12 @@ def group_references(task: Task, records: Sequence[Any], *, alternatives: bool) 
 
 
 def _comparable(value: Any) -> Any:
-    """A value that is equal where the content is."""
+    """A value that is equal for equal contents."""
     return value.tobytes() if isinstance(value, np.ndarray) else value if isinstance(value, Hashable) else content_hash(value)
 
 
 def collapsed(values: Sequence[Any], references: Sequence[Any], share: float = 0.5) -> str | None:
-    """A sentence, when most outputs are one and the same text though their references differ: the sign of a model that has collapsed."""
+    """A sentence for the case that most outputs are the same text though their references differ: the sign of a collapsed model."""
     if len(values) < 10 or not all(isinstance(value, str) for value in values):
         return None
     said, count = Counter(values).most_common(1)[0]

@@ -1,6 +1,5 @@
-"""Which sources are read, whoever gave them: what is empty, more than a model can read, or far longer than any that it learned from is
-refused, one by one; where the recipe cuts, it is cut.
-"""
+"""Checks which sources can be predicted: those that are empty, longer than the model can read, or far longer than all in training are
+refused one by one, or truncated if the recipe truncates."""
 
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.model import Seq2SeqModel
@@ -16,7 +15,7 @@ LONG = 8  # an input so many times longer than any in training is refused: it wo
 
 
 def readable(example: Example, record: Record, task: Task, model: Seq2SeqModel, limits: Limits) -> Example:
-    """The example of a record, cut where the recipe's limits cut. Raises DataError for a source that is empty or too long."""
+    """The example for a record, truncated if the recipe's limits do so. Raises DataError for a source that is empty or too long."""
     if not str(task.source_of(record)).strip():
         raise DataError("the source is empty.")
     example = cut_source(example, fitting(limits, model), task.source_spec)

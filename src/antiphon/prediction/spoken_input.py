@@ -1,4 +1,4 @@
-"""The words of a stream of bytes, line by line, each as soon as the space after it has arrived."""
+"""Splits a stream of bytes into lines of words, each of which is available as soon as the space after it has arrived."""
 
 import codecs
 import os
@@ -12,7 +12,7 @@ _BLOCK = 1 << 16
 
 
 def lines_of_words(stream: Any) -> Iterator[Iterator[str]]:
-    """For each line the words of it, which must be taken before the next line is.
+    """For each line its words, which must be consumed before the next line.
 
     Raises DataError, while words are taken, for bytes that are no UTF-8.
     """
@@ -23,7 +23,7 @@ def lines_of_words(stream: Any) -> Iterator[Iterator[str]]:
 
 @final
 class _Letters:
-    """Text that comes in pieces."""
+    """Text that arrives in pieces."""
 
     def __init__(self, stream: Any):
         self._read: Callable[[], bytes] = lambda: stream.read(_BLOCK)
@@ -36,7 +36,7 @@ class _Letters:
         self._text, self._lines, self._ended = deque[str](), 1, False
 
     def has_more(self) -> bool:
-        """Whether something stands behind what was taken; waits for it."""
+        """Whether there is more text after what was consumed; waits for it."""
         while not self._text and not self._ended:
             block = self._read()
             self._ended = not block

@@ -1,4 +1,4 @@
-"""What is counted of predictions, to be reported at the end."""
+"""Counts of predictions, which are reported at the end."""
 
 import json
 from collections import Counter
@@ -14,7 +14,7 @@ from antiphon.store.json_text import json_text
 @final
 @dataclass
 class Tally:
-    """Counts of inputs: all, those that could not be used (`refused`) or were cut, those with unknown symbols, and remarks on outputs."""
+    """Counts of inputs: all, those that were unusable (`refused`) or truncated, those with unknown symbols, and remarks on outputs."""
 
     inputs: int = 0
     refused: int = 0
@@ -24,7 +24,7 @@ class Tally:
     remarks: Counter[str] = field(default_factory=Counter)
 
     def add(self, prediction: Prediction) -> None:
-        """Count one."""
+        """Count one prediction."""
         details = prediction.details
         self.inputs += 1
         self.refused += "error" in details
@@ -35,23 +35,23 @@ class Tally:
             self.remarks[str(details["remark"])] += 1
 
     def plain(self) -> str:
-        """What another process can make it of again."""
+        """Plain values from which another process can restore it."""
         return json_text(asdict(self))
 
     @staticmethod
     def of(text: str) -> "Tally":
-        """What `plain` was made of."""
+        """A tally from the values of `plain`."""
         found = json.loads(text)
         return Tally(**{**found, "remarks": Counter(found["remarks"])})
 
     def add_all(self, other: "Tally") -> None:
-        """Count what another one has counted."""
+        """Add the counts of another tally."""
         for name in ("inputs", "refused", "cut", "unknown", "symbols"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.remarks.update(other.remarks)
 
     def sentences(self, limits: Limits) -> Iterator[str]:
-        """What a reader should know of them, except which inputs were refused."""
+        """Sentences for the user about all counts but refused inputs."""
         if self.cut:
             yield f"{self.cut} of {self.inputs} inputs were cut to {limits.max_source_length} elements, as `data.limits` says."
         for remark, count in self.remarks.items():
@@ -62,6 +62,6 @@ class Tally:
 
 
 def refused_inputs(count: int) -> str:
-    """That so many inputs could not be used, as the sentence of an error."""
+    """A sentence with the number of unusable inputs, for an error."""
     what = "1 input could not be used; its prediction is" if count == 1 else f"{count} inputs could not be used; their predictions are"
     return f"{what} empty."

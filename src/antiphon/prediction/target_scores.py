@@ -1,4 +1,4 @@
-"""The model's scores of given targets, instead of outputs of its own (Marian's scorer, fairseq's `--score-reference`).
+"""Scores given targets with the model, instead of generating outputs (like Marian's scorer, or fairseq's `--score-reference`).
 
 Records go through in windows, whose batches are of like length, and come back in their order.
 """
@@ -32,7 +32,7 @@ Given = tuple[Record, Example]
 
 @dataclass(frozen=True)
 class _Ready:
-    """A record that can be scored: its number from 1, and for an alignment the word of each symbol of both sides."""
+    """A record to score: its number from 1, and for an alignment the word of each symbol of both sides."""
 
     number: int
     record: Record
@@ -41,13 +41,13 @@ class _Ready:
 
     @property
     def length(self) -> int:
-        """Elements of both sides."""
+        """The number of elements on both sides."""
         return len(self.example.source) + (0 if self.example.target is None else len(self.example.target))
 
 
 @final
 class TargetScorer:
-    """Scores the targets of records. With `alignment` the words of both sides are aligned, too.
+    """Scores the targets of records. With `alignment`, also aligns the words of both sides.
 
     Raises ConfigError when words cannot be aligned in what the task reads or writes.
     """
@@ -89,7 +89,7 @@ class TargetScorer:
             yield entry
 
     def _scored(self, entries: Sequence[_Ready]) -> list[Prediction]:
-        """The longest first, so that a lack of memory shows at once; what does not fit is done in halves."""
+        """Score the longest first, so that a lack of memory shows at once; batches that do not fit are halved."""
         order = sorted(range(len(entries)), key=lambda index: -entries[index].length)
         results: dict[int, Prediction] = {}
         start, rows = 0, self._batch_size
@@ -124,7 +124,7 @@ class TargetScorer:
         ]
 
     def _prediction(self, entry: _Ready, hypothesis: Hypothesis) -> Prediction:
-        """The target as a prediction: its score is the mean log-probability of what it is made of, the end symbol included."""
+        """The target as a prediction: its score is the mean log-probability of its symbols, the end symbol included."""
         details: dict[str, Any] = {}
         if isinstance(self._task, Continues) and self._task.continues:  # what was said of the records before is given
             hypothesis = self._task.decode([hypothesis], entry.example).hypothesis
@@ -140,5 +140,5 @@ class TargetScorer:
 
 
 def _links(attention: np.ndarray, source: np.ndarray, target: np.ndarray) -> Links:
-    """The links of words; of a source that was cut, those of the words that are left. A target may have lost what stood before it."""
+    """The word links; for a truncated source those of the remaining words. A target may have lost a part at its beginning."""
     return word_links(attention, source[: attention.shape[1]], target[len(target) - len(attention) :])

@@ -1,4 +1,4 @@
-"""Scores of a model while it is trained: its loss on all validation records, and metrics of its outputs for some of them.
+"""Scores of a model during training: its loss on all validation records, and metrics of its outputs for some of them.
 
 Which records are decoded, and how, is decided once and for all (see `validation_cost.py`), so that the scores of two validations compare.
 When training has ended, the best checkpoint is scored once more, now on all records and with the recipe's own search.
@@ -43,7 +43,7 @@ _REMEDY = (
 
 @final
 class Validation:
-    """The loss (of symbols also the perplexity) over all validation records; metrics over some of them, decoded.
+    """Computes the loss (and for symbols the perplexity) over all validation records, and metrics over a part of them, which is decoded.
 
     `work` is what training costs, `plan` what each validation does. All ranks call it together: each scores its share.
     """
@@ -87,24 +87,24 @@ class Validation:
         return [*scores, *decoded.scores], [*noted, *samples]
 
     def _watch(self, collapsed: str | None) -> None:
-        """Say once what to change, when outputs stay one text."""
+        """Give advice, once, when nearly all outputs are the same text."""
         self._alike = self._alike + 1 if collapsed else 0
         if self._alike == _COLLAPSED and self.ranks.first:
             self.say(f"{collapsed} {_REMEDY}")
 
     def due(self, epoch: int) -> bool:
-        """Whether to score the model when so many epochs are done, where the recipe does not say how often."""
+        """Whether to validate after this many epochs, where the recipe does not say how often."""
         return self.plan.due(epoch)
 
     def planned(self, updates: int) -> None:
-        """Hear how many updates are between two validations, where only the budget decides it: so much may be decoded from now on."""
+        """Set the number of updates between two validations, where only the budget decides it; it determines how much may be decoded."""
         plan = self.cost.plan(self.recipe.training, self.work, self.search, updates)
         if plan != self.plan:
             self.plan, self.items = plan, self._items(plan.records)
 
     def final(self, model: Seq2SeqModel, updates: int) -> tuple[list[Score], str] | None:
-        """Scores of the best model on all records with the recipe's search, and a sentence that says so; None where the validations did the
-        same. After so many updates: where that alone would take more than its share of the time, it is done on fewer records."""
+        """Scores of the best model on all records with the recipe's search, and a sentence about it; None where the validations did the
+        same. If that would take more than its share of the time after this many updates, fewer records are used."""
         search = self.recipe.search
         if not self.metrics or (needs_steps(search) and not isinstance(model, StepwiseModel)):
             return None
@@ -122,7 +122,7 @@ class Validation:
 
     @property
     def note(self) -> str:
-        """What the log says of it."""
+        """A note for the log about what is decoded."""
         settings, records, every = self.recipe.training, self.plan.records, self.cost.items
         if settings.validate_every == "auto":
             return (
@@ -152,7 +152,7 @@ class Validation:
         return decode_and_score(predict, self.task, items, self.metrics, self.ranks)
 
     def _items(self, most: int) -> list[Item]:
-        """This rank's share of at most so many items, which are evenly spread over the data; only their records are read."""
+        """This rank's share of at most `most` items, spread evenly over the data; only their records are read."""
         if self.recipe.evaluation.alternatives:  # which records belong together is seen only when all are read
             records = [self._record(index) for index in range(self.cost.items)]
             items = group_references(self.task, records, alternatives=True)
@@ -172,14 +172,15 @@ class Validation:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most so many places, evenly spread over `count`."""
+    """At most `most` indices, spread evenly over `count`."""
     return [place * count // most for place in range(most)] if most < count else list(range(count))
 
 
 def decode_records(
     recipe: Recipe, task: Task, model: Seq2SeqModel, search: Search, device: torch.device, records: Sequence[Any], *, say: Say = silent
 ) -> list[Prediction]:
-    """Predictions for validation records, which know nothing of their targets, are cut as training sources are, and ask for nothing."""
+    """Predictions for validation records, without access to their targets; they are truncated like training sources, and have no
+    requests."""
     limits = fitting(recipe.data.limits, model)
     examples = [_example(limits, task, record, number) for number, record in enumerate(records)]
     requests = [task.request({name: value for name, value in record.items() if name not in _WISHES}) for record in records]
@@ -196,8 +197,8 @@ def _example(limits: Limits, task: Task, record: Any, number: int) -> Example:
 
 
 def search_to_validate(recipe: Recipe, task: Task) -> Any:
-    """Settings of the search while training: symbols are decoded greedily, within the limits of the recipe's search; values, and what needs
-    no steps, as the recipe says."""
+    """The search settings during training: symbols are decoded greedily, within the limits of the recipe's search; real values and searches
+    without steps as in the recipe."""
     if not isinstance(task.target_spec, TokenSpec) or not needs_steps(recipe.search):
         return recipe.search
     limits, processors = (getattr(recipe.search, name, None) for name in ("limits", "processors"))

@@ -1,4 +1,4 @@
-"""How much of the validation data is decoded while training, so that validation takes about its share of the time.
+"""Estimates how much of the validation data can be decoded during training, such that validation takes its share of the time.
 
 Unusual: nothing is timed, so that a run does the same on a busy machine, and again when it is resumed. Costs are counted in elements that
 are trained on, of sources and targets alike:
@@ -35,20 +35,20 @@ FIRST = 5  # epochs after each of which there is a validation, whatever it costs
 @final
 @dataclass(frozen=True)
 class Work:
-    """What training costs: the elements of an epoch, and its updates."""
+    """The cost of training: the elements of an epoch, and its updates."""
 
     elements: float
     updates: float
 
     def of(self, updates: int) -> float:
-        """What so many updates cost."""
+        """The cost of the given number of updates."""
         return self.elements * updates / max(self.updates, 1e-9)
 
 
 @final
 @dataclass(frozen=True)
 class Plan:
-    """What a validation does.
+    """The plan for validations.
 
     records   how many items are decoded
     epochs    how many epochs are between two validations, where the recipe does not say it
@@ -58,13 +58,13 @@ class Plan:
     epochs: int = 1
 
     def due(self, epoch: int) -> bool:
-        """Whether there is a validation when so many epochs are done."""
+        """Whether there is a validation after this many epochs."""
         return epoch <= FIRST or epoch % self.epochs == 0
 
 
 @final
 class ValidationCost:
-    """What scoring these validation records costs on a device."""
+    """The cost of scoring these validation records on a device."""
 
     def __init__(self, task: Task, corpora: Sequence[Rows], device: torch.device):
         self.sequential = SEQUENTIAL["cpu" if device.type == "cpu" else "other"]
@@ -83,8 +83,8 @@ class ValidationCost:
         return FORWARD * self.source + each * self.target
 
     def plan(self, settings: TrainingConfig, work: Work, search: Any, updates: int | None = None) -> Plan:
-        """Items to decode, and the epochs between validations, for validation to take its share of the time. `updates` are between two of
-        them with `validate_every: auto`; as long as that is not known (None), few are decoded."""
+        """The items to decode, and the epochs between validations, such that validation takes its share of the time. `updates` is the
+        number between two of them with `validate_every: auto`; while that is unknown (None), few items are decoded."""
         most = min(self.items, settings.validation_records or self.items)
         share, least, each = settings.validation_share, min(most, FEWEST), self.decoding(search)
         if share is None or not work.elements:
@@ -100,23 +100,23 @@ class ValidationCost:
         return Plan(self._fitting(share * between - self.loss, search, most, FEWEST), epochs)
 
     def at_the_end(self, settings: TrainingConfig, work: Work, updates: int, search: Any) -> int:
-        """Items to decode when training has ended after so many updates: all of them, or as many as take a share of its time."""
+        """The items to decode after training with this many updates: all of them, or as many as take a share of its time."""
         if settings.validation_share is None:
             return self.items
         return self._fitting(settings.validation_share * work.of(updates), search, self.items, FEWEST_AT_THE_END)
 
     def _fitting(self, budget: float, search: Any, most: int, least: int) -> int:
-        """How many of `most` items can be decoded at a cost; never very few."""
+        """The number of items, out of `most`, that can be decoded at a given cost; at least a few."""
         return max(min(most, least), min(most, int(budget / max(self.decoding(search), 1e-9))))
 
 
 def _width(search: Any) -> int:
-    """How many hypotheses of a source are followed at once."""
+    """The number of hypotheses of a source that a search follows at once."""
     candidates = getattr(search, "candidates", None)
     return _width(candidates) if candidates is not None else max(getattr(search, "beam_size", 1), getattr(search, "samples", 1))
 
 
 def work_of(corpus: Rows, rows: int, updates: float) -> Work:
-    """The work of an epoch that shows `rows` rows of a corpus in so many updates."""
+    """The work of an epoch with `rows` rows of a corpus and this many updates."""
     mean = sum(elements_of([corpus])) / max(len(corpus), 1)
     return Work(rows * mean, updates)

@@ -1,4 +1,4 @@
-"""How many inputs are read before they are decoded.
+"""Determines how many inputs are read before they are decoded.
 
 Many at once decode faster than few, since those of like length share a batch. But somebody may wait for the first answer: so what comes
 one by one is decoded in windows that begin small and double, and a window ends early when its source stalls or fails.
@@ -17,19 +17,19 @@ Entry = TypeVar("Entry")
 
 @runtime_checkable
 class Live(Protocol):
-    """Inputs that come when somebody makes them, as the lines of a pipe do."""
+    """Inputs that arrive one by one, such as the lines of a pipe."""
 
     def is_ready(self) -> bool:
-        """Whether the next input is there, or the end; may wait a moment for it. Where it is not, what was read before is decoded."""
+        """Whether the next input, or the end, is available; may wait a moment for it. If not, the inputs read before are decoded."""
 
 
 def full(batch_size: int) -> Iterator[int]:
-    """The sizes of windows over what is there from the beginning."""
+    """The sizes of windows over inputs that are all available from the beginning."""
     return repeat(batch_size * WINDOW)
 
 
 def growing(batch_size: int) -> Iterator[int]:
-    """The sizes of windows over what comes one by one: a batch, two, four, up to `WINDOW`."""
+    """The sizes of windows over inputs that arrive one by one: a batch, two, four, up to `WINDOW`."""
     doubled = (batch_size * (1 << power) for power in range(WINDOW.bit_length() - 1))
     return chain(doubled, full(batch_size))
 
@@ -37,7 +37,7 @@ def growing(batch_size: int) -> Iterator[int]:
 def windows(
     entries: Iterator[Entry], sizes: Iterator[int], size_of: Callable[[Entry], int], live: Live | None = None
 ) -> Iterator[list[Entry]]:
-    """Entries in lists, each of which has the next of `sizes` or a little more.
+    """Entries in lists, each with the next of `sizes` entries or slightly more.
 
     When `entries` raises, those before are yielded first. With `live`, a window is yielded as soon as no more are ready.
     """

@@ -1,4 +1,4 @@
-"""From attention over symbols to links between words, in Pharaoh's format: `0-0 1-2` links source word 0 with target word 0."""
+"""Converts attention over symbols to links between words, in Pharaoh's format: `0-0 1-2` links source word 0 with target word 0."""
 
 from collections.abc import Iterable
 from typing import final
@@ -11,7 +11,7 @@ Links = tuple[tuple[int, int], ...]
 
 
 def word_links(attention: Float[np.ndarray, "T S"], source: Int[np.ndarray, " S"], target: Int[np.ndarray, " T"]) -> Links:
-    """For each word of the target the word of the source that its symbols look at most, all in all.
+    """For each target word the source word that its symbols attend to most, in total.
 
     source, target   the word of each symbol, or -1 where it belongs to none: the end symbol, a tag. What looks there counts nothing
     """
@@ -30,7 +30,7 @@ def pharaoh(links: Iterable[tuple[int, int]]) -> str:
 
 @final
 class AlignmentErrors:
-    """How far alignments are from given ones: the alignment error rate (Och and Ney 2003), where all links that are given are sure."""
+    """The alignment error rate (Och and Ney 2003) against reference alignments, whose links all count as sure."""
 
     def __init__(self) -> None:
         self._both = self._all = 0

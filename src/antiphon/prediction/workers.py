@@ -1,4 +1,4 @@
-"""Processes that decode beside this one: `antiphon predict --workers 4`.
+"""Worker processes that decode in parallel: `antiphon predict --workers 4`.
 
 This process reads inputs, prepares them and puts outputs in order, as it does without workers; in place of decoding a batch it sends it to
 a process that is idle. Batches are the same ones, so results are. Each worker opens the model for itself, which takes as much memory again.
@@ -22,8 +22,8 @@ _HERE, _DONE, _FAILED = "here", "done", "failed"
 
 @dataclass(frozen=True)
 class Way:
-    """How batches are decoded: with which settings of a search, whether it says what was copied and the score of each step, and how many
-    examples at once."""
+    """How batches are decoded: the settings of the search, whether copied symbols and the score of each step are reported, and the number
+    of examples at once."""
 
     search: Mapping[str, Any]
     copies: bool
@@ -33,7 +33,7 @@ class Way:
 
 @final
 class DecodingWorkers:
-    """Running processes, which end with `close`, when this object is gone, and when the process that started them is.
+    """Running worker processes, which end with `close`, when this object is deleted, and when the process that started them ends.
 
     arguments   those of `load`, by which each opens the model
     count       how many; each computes with its share of the cores, unless OMP_NUM_THREADS has a wish
@@ -59,7 +59,7 @@ class DecodingWorkers:
             raise TrainingError(f"{count} workers cannot be started: {error}. Take fewer.") from error
 
     def decode(self, examples: Sequence[Example], requests: Sequence[Request], way: Way) -> list[Prediction]:
-        """The predictions for examples, in their order. Raises what decoding raises, and TrainingError when a worker has ended."""
+        """The predictions for examples, in their order. Raises the errors of decoding, and TrainingError when a worker has ended."""
         if not self.close.alive:
             raise TrainingError("The workers have ended. Load the model again.")
         waiting = batches_of_like_length(examples, way.batch_size)[::-1]
@@ -83,7 +83,7 @@ class DecodingWorkers:
         return [found[place] for place in range(len(examples))]
 
     def _received(self, connection: processes.Channel) -> Sequence[Prediction]:
-        """What a worker says next: that it is there, which is no predictions, or those for its batch."""
+        """The next message of a worker: that it is ready, which holds no predictions, or those for its batch."""
         try:
             kind, said = connection.recv()
         except (EOFError, OSError) as error:
@@ -101,7 +101,7 @@ class DecodingWorkers:
 
 
 def _environment(count: int) -> dict[str, str]:
-    """What a worker's environment says of threads."""
+    """The environment variables for a worker's threads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {} if "OMP_NUM_THREADS" in os.environ else processes.with_threads(max(1, cores // count))
 
@@ -116,7 +116,7 @@ def _end(started: Sequence[processes.Process], connections: Sequence[processes.C
 
 
 def serve(handle: int) -> None:
-    """What a worker does: open the model, and decode what it is given until the pipe at the file descriptor `handle` is closed."""
+    """The main function of a worker: open the model, and decode what arrives until the pipe at file descriptor `handle` is closed."""
     from antiphon.prediction.loading import load
 
     with Connection(handle) as connection, contextlib.suppress(EOFError, ConnectionError):
@@ -139,7 +139,7 @@ def serve(handle: int) -> None:
 
 
 def _without_scores(prediction: Prediction) -> Prediction:
-    """The prediction without its step scores, which some engines compute when they are read, as they are to be sent."""
+    """The prediction without its step scores: some engines compute these when they are read, which sending would do."""
     alternatives = tuple(_without_scores(one) for one in prediction.alternatives)
     return replace(prediction, hypothesis=replace(prediction.hypothesis, step_scores=()), alternatives=alternatives)
 

@@ -1,4 +1,4 @@
-"""How predictions are written: a line each, JSON, a table, or the content of a file of its own.
+"""Formats of predictions: plain lines, JSON, tables, or the content of a separate file.
 
 Unusual: in a tsv nothing is quoted, since what reads it knows no quotes. So it cannot hold every text, and says so.
 """
@@ -23,28 +23,28 @@ _OWN = ("prediction", "score", "log_prob", "token_scores", "finish_reason", "ali
 
 @runtime_checkable
 class TextFile(Protocol):
-    """What texts are written to."""
+    """A file for text."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""
 
 
 class Writer(ABC):
-    """Takes predictions one by one, each with the record that it is for."""
+    """Receives predictions one by one, each with its record."""
 
     remark: str = ""
     """What a reader should know of all that was written, as a sentence."""
 
     @abstractmethod
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """Write one."""
+        """Write one prediction."""
 
     def finish(self) -> None:  # noqa: B027 -- most have nothing to close
-        """Write what stands at the end."""
+        """Write the end of the format."""
 
 
 def writer_for(file: TextFile, kind: Kind, task: Task, *, name: str = "") -> Writer:
-    """What writes predictions of a kind into a file, whose `name` is for errors."""
+    """The writer for predictions of a kind; `name` is the file's, for errors."""
     if kind == "json":
         return JsonArray(file, task)
     if kind == "jsonl":
@@ -64,7 +64,7 @@ _LINE_ENDS = re.compile(r"[\r\n]+")
 
 @final
 class Lines(Writer):
-    """A text a line; a line end within a text becomes a blank."""
+    """A text per line; a line end within a text becomes a blank."""
 
     def __init__(self, file: TextFile):
         self._file, self._joined = file, 0
@@ -84,7 +84,7 @@ class Lines(Writer):
 
 @final
 class JsonLines(Writer):
-    """A JSON object a line, with everything that is known."""
+    """A JSON object per line, with all details."""
 
     def __init__(self, file: TextFile, task: Task):
         self._file, self._task = file, task
@@ -96,7 +96,7 @@ class JsonLines(Writer):
 
 @final
 class JsonArray(Writer):
-    """One JSON array, written as predictions come."""
+    """One JSON array, written incrementally."""
 
     def __init__(self, file: TextFile, task: Task):
         self._file, self._task, self._separator = file, task, "["
@@ -113,14 +113,14 @@ class JsonArray(Writer):
 
 @final
 class Table(Writer):
-    """The rows of all predictions under one head."""
+    """The rows of all predictions under one header."""
 
     def __init__(self, file: TextFile, task: Tabular, separator: str):
         self._file, self._task, self._separator = file, task, separator
         self._writer: csv.DictWriter[str] | None = None
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """The rows of one; none where the input could not be used."""
+        """Write the rows of one prediction; none where the input could not be used."""
         for row in self._task.rows(prediction):
             if self._writer is None:
                 self._writer = csv.DictWriter(self._file, list(row), delimiter=self._separator, lineterminator="\n")
@@ -130,7 +130,7 @@ class Table(Writer):
 
 @final
 class InputTable(Writer):
-    """The columns of the inputs, and behind them what is `added` of each prediction: its value."""
+    """The columns of the inputs, followed by the column `added`, the prediction's value."""
 
     def __init__(self, file: TextFile, separator: str, name: str, added: Callable[[Prediction], Mapping[str, Any]] | None = None):
         self._file, self._separator, self._name = file, separator, name
@@ -138,7 +138,7 @@ class InputTable(Writer):
         self._columns: list[str] | None = None
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """A row. Raises DataError where the inputs have no columns in common, or a tsv cannot hold a text."""
+        """Write a row. Raises DataError where the inputs have different columns, or a tsv cannot hold a text."""
         added = self._added(prediction)
         if self._columns is None:
             refuse_taken(record, added)
@@ -160,7 +160,7 @@ class InputTable(Writer):
 
 
 def refuse_taken(record: Mapping[str, Any], added: Iterable[str]) -> None:
-    """Raise DataError when the inputs have a column that the output is to have, too."""
+    """Raise DataError when the inputs have a column with the name of an output column."""
     if taken := next((column for column in added if column in record), None):
         raise DataError(f"The inputs have a column `{taken}` already, which the output would have twice. Give it another name.")
 
@@ -176,13 +176,13 @@ def _cell(value: Any) -> str:
 
 @final
 class OnlyFile(Writer):
-    """The content of the file that a prediction is: subtitles. There is room for one."""
+    """The prediction as the content of one file, such as subtitles. It cannot hold a second prediction."""
 
     def __init__(self, file: TextFile, task: WritesFiles, name: str):
         self._file, self._task, self._name, self._written = file, task, name, False
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """The content. Raises DataError for a second prediction, and where the name promises other subtitles."""
+        """Write the content. Raises DataError for a second prediction, and where the name promises another subtitle format."""
         if self._written:
             raise DataError("Subtitles of several recordings need a folder: `--output FOLDER/`.")
         own = self._task.file_of(prediction)
@@ -195,14 +195,14 @@ class OnlyFile(Writer):
 
 @final
 class OwnFormat(Writer):
-    """A format of the task's own, which the suffix names; some have room for one prediction only."""
+    """A format of the task, chosen by the suffix; some formats can hold one prediction only."""
 
     def __init__(self, file: TextFile, task: WritesFormats, name: str):
         self._file, self._task, self._name = file, task, name
         self._suffix, self._written = PurePath(name).suffix.lower(), False
 
     def write(self, prediction: Prediction, record: Mapping[str, Any]) -> None:
-        """What the task makes of it. Raises DataError for a second prediction where there is room for one."""
+        """Write the task's text for a prediction. Raises DataError for a second one if the format can only hold one."""
         if self._written and not self._task.formats()[self._suffix]:
             several = ", ".join(suffix for suffix, is_for_all in self._task.formats().items() if is_for_all)
             raise DataError(
@@ -214,7 +214,7 @@ class OwnFormat(Writer):
 
 
 def as_plain(prediction: Prediction, record: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """Everything that is known of a prediction, as plain values for JSON, with the other columns of its record."""
+    """All details of a prediction as plain values for JSON, with the other columns of its record."""
     source = None if isinstance(task, Tabular) else task.source_columns[0]
     known = {key: value for key, value in record.items() if key not in _OWN and key != source}
     return _plain(replace(prediction, details={**known, **prediction.details}), task)
@@ -242,7 +242,7 @@ def _plain(prediction: Prediction, task: Task) -> dict[str, Any]:
 
 
 def _written(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for JSON: dates are texts."""
+    """A row for JSON, with dates as texts."""
     return {key: value if isinstance(value, str | int | float) else str(value) for key, value in row.items()}
 
 

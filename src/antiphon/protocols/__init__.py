@@ -1,1 +1,1 @@
-"""Ways to ask a service, one per file: each makes routes for it."""
+"""Protocols, by which clients send requests to the service, one per file: each defines routes for it."""

@@ -1,4 +1,4 @@
-"""Our own protocol: records in, predictions out as `antiphon predict` writes them, at once or one by one."""
+"""Our own protocol: takes records and returns predictions as `antiphon predict` writes them, all at once or as a stream."""
 
 import base64
 import binascii
@@ -15,27 +15,26 @@ from antiphon.store.json_text import json_text
 
 
 class Asked(BaseModel):
-    """What to predict."""
+    """A request for predictions."""
 
     model_config = ConfigDict(extra="forbid")
 
     inputs: Annotated[list[str | dict[str, Any]], Field(min_length=1)]
-    """Texts, or records with the columns of the task; rows where it reads a table. Sound is {"base64": ...} in its column."""
+    """Texts, or records with the columns of the task; rows for a task with tables. Audio is {"base64": ...} in its column."""
     model: str | None = None
     """The name of a model; the first one when left out."""
     search: dict[str, Any] = {}
     """Settings of the search, such as {"beam_size": 4, "n_best": 3}."""
     brief: bool = False
-    """Whether predictions have only what is said and its score, which some engines find faster."""
+    """Whether predictions have only the text and its score, which some engines find faster."""
     aligned: bool = False
-    """Whether to say which words belong together: `word_alignment`, and `copied_words` of models that copy; and when words of speech
-    are said."""
+    """Whether to add word alignments: `word_alignment`, and `copied_words` for models that copy; and for speech the times of words."""
     stream: bool = False
-    """Whether predictions come one by one, as server-sent events, each as soon as it is made."""
+    """Whether predictions are streamed as server-sent events, each as soon as it is made."""
 
 
 class Answered(BaseModel):
-    """What was predicted."""
+    """The predictions for a request."""
 
     model: str
     """The name of the model."""
@@ -85,7 +84,7 @@ def routes(service: Service) -> Any:
 
 
 def _cards(service: Service) -> Iterator[tuple[str, Card, dict[str, Any] | None]]:
-    """Each model with what is known of it, and the languages that it is called after."""
+    """Each model with the facts known about it, and with its languages."""
     from antiphon.serving.languages import name_of, pairs
 
     known = {pair.pool.served.name: (pair.source, pair.target) for pair in pairs(service)}
@@ -95,7 +94,7 @@ def _cards(service: Service) -> Iterator[tuple[str, Card, dict[str, Any] | None]
 
 
 def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str, Any]:
-    """A model, as clients are told of it."""
+    """The description of a model for clients."""
     reads = "table" if card.is_table else "sound" if card.hears else "text"
     return {
         "id": name,
@@ -113,7 +112,7 @@ def _listed(name: str, card: Card, languages: dict[str, Any] | None) -> dict[str
 
 
 async def _events(service: Service, asked: Asked, records: list[dict[str, Any]]) -> AsyncIterator[bytes]:
-    """Predictions as events, with the number of their input, and one at the end."""
+    """Predictions as events, with the number of their input, and a final event."""
     try:
         found = service.stream(asked.model, records, asked.search, aligned=asked.aligned, brief=asked.brief)
         async for number, prediction in found:
@@ -128,7 +127,7 @@ def _event(kind: str, content: Mapping[str, Any]) -> bytes:
 
 
 def _record(given: str | Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
-    """The record of an input. Raises RefusedError when sound in it is no base64."""
+    """The record for an input. Raises RefusedError when audio in it is not base64."""
     record: dict[str, Any] = {columns[0]: given} if isinstance(given, str) else dict(given)
     for name, value in record.items():
         if isinstance(value, Mapping) and set(value) == {"base64"}:

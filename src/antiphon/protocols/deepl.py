@@ -27,7 +27,7 @@ _LIMIT = 10**12  # characters; with 0 its clients say that the quota is used up
 @final
 @dataclass
 class _Glossary:
-    """Phrases and how they must be said."""
+    """A glossary: phrases with their required translations."""
 
     name: str
     source: str
@@ -38,7 +38,7 @@ class _Glossary:
     made: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z")
 
     def plain(self) -> dict[str, Any]:
-        """What clients want to know of it."""
+        """The description of a glossary for clients."""
         return {
             "glossary_id": self.identity,
             "name": self.name,
@@ -50,7 +50,7 @@ class _Glossary:
         }
 
     def required(self, text: str) -> list[str]:
-        """What must be said in a translation of a text."""
+        """The phrases that a translation of the text must contain."""
         return list(dict.fromkeys(said[0] for said in self.terms.found_in(text)))
 
 
@@ -85,7 +85,7 @@ def _translations(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
 
 def _wanted(service: Service, given: Mapping[str, Any], glossaries: Mapping[str, _Glossary]) -> tuple["Pair", _Glossary | None]:
-    """The model that is asked, and the glossary. Raises RefusedError where there is none, or it is to write formally."""
+    """The requested model, and the glossary. Raises RefusedError where there is none, or for a formal style."""
     from antiphon.serving.bodies import text_of
     from antiphon.serving.languages import between
 
@@ -99,7 +99,7 @@ def _wanted(service: Service, given: Mapping[str, Any], glossaries: Mapping[str,
 
 
 def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
-    """Documents: taken at once, looked at from time to time, handed out once."""
+    """Routes for documents: uploaded, polled until finished, downloaded once."""
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
     from starlette.background import BackgroundTask
@@ -116,7 +116,7 @@ def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
     @router.post("/v2/document")
     async def upload(request: Request) -> Response:
-        """Take `file`, to be translated into `target_lang`."""
+        """Upload `file`, to be translated into `target_lang`."""
         async with request.form() as form:
             given = dict(form.items())
             file = given.pop("file", None)
@@ -131,7 +131,7 @@ def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
     @router.post("/v2/document/{name}")
     async def status(request: Request, name: str) -> Response:
-        """How far it is."""
+        """The state of the translation."""
         one = await found(request, name)
         told: dict[str, Any] = {"document_id": one.identity, "status": one.state}
         if one.state == "error":
@@ -142,7 +142,7 @@ def _documents(service: Service, glossaries: Mapping[str, _Glossary]) -> Any:
 
     @router.post("/v2/document/{name}/result")
     async def result(request: Request, name: str) -> Response:
-        """What it became; once."""
+        """The translated file; can be downloaded once."""
         one = await found(request, name)
         if one.state == "error":
             raise RefusedError(400, one.message)
@@ -190,14 +190,14 @@ def _facts(service: Service) -> Any:
     @router.get("/v2/languages")
     @router.post("/v2/languages")
     async def languages(request: Request) -> Response:
-        """The languages of sources, or with `type` target those of targets."""
+        """The source languages, or with `type` target the target languages."""
         side = "target" if (await fields(request)).get("type") == "target" else "source"
         found = [{"language": _upper(code), "name": name_of(code), "supports_formality": False} for code in codes(side)]
         return PlainJSONResponse(found)
 
     @router.get("/v3/languages")
     async def all_languages() -> Response:
-        """All languages, and for which side each is."""
+        """All languages, each marked as source, target or both."""
         sources, targets = codes("source"), codes("target")
         return PlainJSONResponse(
             [
@@ -215,14 +215,14 @@ def _facts(service: Service) -> Any:
     @router.get("/v2/usage")
     @router.post("/v2/usage")
     async def usage() -> Response:
-        """Nothing is billed."""
+        """The usage; nothing is billed."""
         return PlainJSONResponse({"character_count": 0, "character_limit": _LIMIT})
 
     return router
 
 
 def _glossaries(known: dict[str, _Glossary]) -> Any:
-    """Glossaries live as long as the service."""
+    """Routes for glossaries, which are kept as long as the service runs."""
     from fastapi import APIRouter, Request
     from fastapi.responses import PlainTextResponse, Response
 
@@ -238,7 +238,7 @@ def _glossaries(known: dict[str, _Glossary]) -> Any:
 
     @router.post("/v2/glossaries")
     async def create(request: Request) -> Response:
-        """A new glossary: `name`, `source_lang`, `target_lang`, `entries` as `entries_format` says (tsv or csv)."""
+        """Create a glossary: `name`, `source_lang`, `target_lang`, `entries` in the format `entries_format` (tsv or csv)."""
         given = await fields(request)
         if len(known) >= _MOST_GLOSSARIES:
             raise RefusedError(429, f"There are {_MOST_GLOSSARIES} glossaries already. Delete some.")
@@ -255,31 +255,31 @@ def _glossaries(known: dict[str, _Glossary]) -> Any:
 
     @router.get("/v2/glossaries/{name}")
     async def one(name: str) -> Response:
-        """A glossary."""
+        """The description of a glossary."""
         return PlainJSONResponse(found(name).plain())
 
     @router.get("/v2/glossaries/{name}/entries")
     async def entries(name: str) -> Response:
-        """What is in it."""
+        """The entries of a glossary."""
         lines = (f"{source}\t{target}" for source, target in found(name).entries.items())
         return PlainTextResponse("\n".join(lines), media_type="text/tab-separated-values; charset=utf-8")
 
     @router.delete("/v2/glossaries/{name}")
     async def delete(name: str) -> Response:
-        """Forget it."""
+        """Delete a glossary."""
         del known[found(name).identity]
         return Response(status_code=204)
 
     @router.get("/v2/glossary-language-pairs")
     async def languages() -> Response:
-        """Any pair may have one."""
+        """The language pairs that glossaries support: all of them."""
         return PlainJSONResponse({"supported_languages": []})
 
     return router
 
 
 def _entries(text: str, kind: str) -> dict[str, str]:
-    """Phrases of a table. Raises RefusedError for a row that has no two of them."""
+    """The phrases in a table. Raises RefusedError for a row without two of them."""
     rows: Sequence[Sequence[str]] = (
         [line.split("\t") for line in text.splitlines() if line] if kind == "tsv" else [row for row in csv.reader(io.StringIO(text)) if row]
     )

@@ -17,7 +17,7 @@ _NO_GUESS = "Languages are not detected here. Name the source language."
 
 
 def routes(service: Service) -> Any:
-    """The routes of LibreTranslate that make sense for models of one's own."""
+    """Those routes of LibreTranslate that are useful for models of one's own."""
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
@@ -39,17 +39,17 @@ def routes(service: Service) -> Any:
     @router.get("/languages")
     @router.post("/languages")
     async def languages(request: Request) -> Response:
-        """The languages that can be read, each with those that it can become."""
+        """The source languages, each with the languages it can be translated into."""
         return PlainJSONResponse(_languages(service))
 
     @router.post("/detect")
     async def detect(request: Request) -> Response:
-        """Refused: whoever has models of his own knows their languages."""
+        """Refused: there is no language detection."""
         raise RefusedError(400, _NO_GUESS)
 
     @router.get("/frontend/settings")
     async def settings() -> Response:
-        """What a page of LibreTranslate would ask."""
+        """The settings that the web page of LibreTranslate needs."""
         known = _languages(service)
         first = known[0] if known else {"code": "", "name": "", "targets": [""]}
         language = {"source": {"code": first["code"], "name": first["name"]}, "target": {"code": first["targets"][0], "name": ""}}
@@ -96,7 +96,7 @@ def _alternatives(given: Mapping[str, Any]) -> int:
 
 
 def _languages(service: Service) -> list[dict[str, Any]]:
-    """All languages, also those that are targets alone, as clients look for both here."""
+    """All languages, including those that are only targets, as clients look for both here."""
     from antiphon.serving.languages import name_of, pairs
 
     known = pairs(service)

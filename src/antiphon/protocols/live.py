@@ -1,4 +1,4 @@
-"""Speech while it is spoken, over a WebSocket: blocks of samples in, the text so far out, for pages and programs that have a microphone.
+"""Live speech over a WebSocket: blocks of samples in, the text so far out, for pages and programs with a microphone.
 
 The first message is JSON and says what will come: `{"type": "start", "model": ..., "sample_rate": 16000, "encoding": "pcm_s16le"}`. Then
 binary messages are blocks of samples of any length, and `{"type": "end"}` is the end. Answers are `ready`, `partial` whenever the text has
@@ -30,14 +30,14 @@ _POLICY, _NORMAL, _AWAY = 1008, 1000, 1001
 
 
 def routes(service: Service) -> Any:
-    """The route for those who speak."""
+    """The route for live speech."""
     from fastapi import APIRouter, WebSocket
     from starlette.websockets import WebSocketDisconnect
 
     router = APIRouter(tags=["live"])
 
     async def live(websocket: WebSocket) -> None:
-        """Blocks of samples in, what was said so far out."""
+        """Receive blocks of samples, and send the text so far."""
         offered = websocket.scope.get("subprotocols", [])
         await websocket.accept(_SUBPROTOCOL if _SUBPROTOCOL in offered else None)
         with service.talking(), suppress(WebSocketDisconnect):
@@ -85,7 +85,8 @@ async def _talk(service: Service, websocket: Any) -> None:
 
 
 async def _hear(service: Service, websocket: Any, speaker: "Speaker") -> str | None:
-    """Hear all that is said, and tell it meanwhile. What has ended it: `client`, `limit`, `idle`, `shutdown`, or None when it left."""
+    """Process the stream and send partial texts. Returns why it ended: `client`, `limit`, `idle`, `shutdown`, or None when the client
+    disconnected."""
     from antiphon.serving.speaking import next_word
 
     while not speaker.is_full:
@@ -106,7 +107,7 @@ async def _hear(service: Service, websocket: Any, speaker: "Speaker") -> str | N
 
 
 def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A message that is a JSON object; an empty one where it is none, None where the client has left."""
+    """A message that is a JSON object; an empty one if it is not, None if the client has disconnected."""
     if message["type"] == "websocket.disconnect":
         return None
     try:
@@ -117,7 +118,7 @@ def _read(message: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _key_of(websocket: Any) -> str:
-    """The key in the head of a request; nothing where it has none."""
+    """The key in the header of a request; empty if it has none."""
     from antiphon.serving.guards import key_in
 
     offered = (one[len(_KEY) :] for one in websocket.scope.get("subprotocols", []) if one.startswith(_KEY))
@@ -125,7 +126,7 @@ def _key_of(websocket: Any) -> str:
 
 
 def _check_origin(service: Service, websocket: Any) -> None:
-    """Raise RefusedError for a page of another site, where no key tells that it may."""
+    """Raise RefusedError for a page of another site, unless a key allows access."""
     origin = websocket.headers.get("origin")
     if service.settings.api_key is None and origin is not None and urlsplit(origin).netloc != websocket.headers.get("host"):
         raise RefusedError(403, f"Pages of {origin:.80} may use this service only with a key, but it has none. Set `--api-key`.")
@@ -135,6 +136,4 @@ async def _send(websocket: Any, content: Mapping[str, Any]) -> None:
     await websocket.send_text(json_text(content, ascii_only=True))
 
 
-plugin = ProtocolPlugin(
-    "live", "speech while it is spoken, over a WebSocket: blocks of samples in, the text so far out", routes, own_keys=(PATH,)
-)
+plugin = ProtocolPlugin("live", "live speech, over a WebSocket: blocks of samples in, the text so far out", routes, own_keys=(PATH,))

@@ -1,4 +1,4 @@
-"""The protocol of Nixtla's forecasts (nixtlaverse.nixtla.io), for its client `nixtla` with a `base_url`.
+"""The protocol of Nixtla's forecasting service (nixtlaverse.nixtla.io), for its client `nixtla` with a `base_url`.
 
 A model that forecasts answers forecasts, cross-validation, forecasts of the past and anomalies in it; what needs training on the way
 (fine-tuning) or explanations is refused. Intervals are the model's own: a head of a distribution knows all levels, one of quantiles its
@@ -25,7 +25,7 @@ _REFUSED = ("finetune", "finetuned_models", "simulate", "explain", "online_anoma
 
 
 class _Wanted(NamedTuple):
-    """What a request asks for, and whom."""
+    """A forecasting request, and the model that it is for."""
 
     pool: "Pool"
     facts: "SeriesFacts"
@@ -47,7 +47,7 @@ def routes(service: Service) -> Any:
 
     @router.get("/validate_api_key")
     async def validate() -> Response:
-        """That the key is right, as no other request comes so far."""
+        """Check the key; requests with a wrong key are rejected before they get here."""
         return PlainJSONResponse({"detail": "The key is valid.", "support": ""})
 
     @router.get("/v2/models")
@@ -57,20 +57,21 @@ def routes(service: Service) -> Any:
 
     @router.get("/model_params")
     async def parameters(model: str | None = None, freq: str | None = None) -> Response:
-        """How much a `model` reads at most, and how far it forecasts."""
+        """The longest input of a `model`, and the length of its forecasts."""
         _, facts = _model(service, model)
         check_frequency(facts, freq)
         return PlainJSONResponse({"detail": {"input_size": _INPUT_SIZE, "horizon": facts.horizon}})
 
     @router.post("/v2/forecast")
     async def forecast(request: Request) -> Response:
-        """What follows each of `series`, `h` steps of it."""
+        """Forecast `h` steps of each of `series`."""
         wanted = _wanted(service, await fields(request))
         return await answered(request, _forecast(service, wanted))
 
     @router.post("/v2/cross_validation")
     async def cross_validation(request: Request) -> Response:
-        """Forecasts from `n_windows` origins, `step_size` steps apart, or with `full_history` from all that do not overlap."""
+        """Forecasts from `n_windows` origins that lie `step_size` steps apart, or with `full_history` from all origins that do not
+        overlap."""
         body = await fields(request)
         full = body.get("full_history") is True
         wanted = _wanted(service, {**body, "h": None} if full else body)
@@ -79,7 +80,7 @@ def routes(service: Service) -> Any:
 
     @router.post("/v2/anomaly_detection")
     async def anomalies(request: Request) -> Response:
-        """Forecasts of the past, and which of its values lie outside of their interval of `level`."""
+        """Forecasts of the past, and which of its values lie outside of the interval of `level`."""
         body = await fields(request)
         wanted = _wanted(service, {**body, "h": None, "level": 99 if body.get("level") is None else body["level"]})
         return await answered(request, _anomalies(service, wanted))
@@ -94,7 +95,7 @@ async def _refused() -> None:
 
 
 def _model(service: Service, name: object) -> tuple["Pool", "SeriesFacts"]:
-    """The model of a name; the first that forecasts where it is one of Nixtla's. Raises RefusedError when there is none."""
+    """The model with this name, or the first forecasting model for one of Nixtla's names. Raises RefusedError when there is none."""
     found = {pool.served.name: pool for pool in service.pools.values() if pool.card is not None and pool.card.series is not None}
     if not found:
         raise RefusedError(404, "No model here forecasts. Serve a run of the task `forecasting`.")
@@ -109,7 +110,7 @@ def _model(service: Service, name: object) -> tuple["Pool", "SeriesFacts"]:
 
 
 def _wanted(service: Service, body: Mapping[str, Any]) -> _Wanted:
-    """What a body asks for. Raises RefusedError when it cannot be, or is not done here."""
+    """The request in a body. Raises RefusedError when it is invalid, or not supported here."""
     from antiphon.serving.bodies import whole_of
     from antiphon.serving.series_requests import check_frequency, series_of
 
@@ -125,12 +126,12 @@ def _wanted(service: Service, body: Mapping[str, Any]) -> _Wanted:
 
 
 def _levels(given: Any) -> list[float]:
-    """Intervals in percent, each once."""
+    """Interval levels in percent, without duplicates."""
     levels = [] if given is None else list(given) if isinstance(given, list) else [given]
     if len(levels) > _MOST_LEVELS:
         raise RefusedError(400, f"`level` may have {_MOST_LEVELS} levels, but has {len(levels)}.")
     if any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one < 100 for one in levels):
-        raise RefusedError(400, "`level` must be percents from 0 on and below 100, such as [80, 95].")
+        raise RefusedError(400, "`level` must be percentages from 0 to below 100, such as [80, 95].")
     return list(dict.fromkeys(map(float, levels)))
 
 
@@ -151,7 +152,7 @@ def _last_windows(wanted: _Wanted, body: Mapping[str, Any]) -> list["Window"]:
 
 
 def _all_windows(wanted: _Wanted) -> list["Window"]:
-    """As many origins of each series as there are, so that windows lie behind each other. Raises RefusedError for one that has none."""
+    """As many origins of each series as fit, so that windows follow each other. Raises RefusedError for a series without any."""
     from antiphon.serving.series_requests import Window
 
     found, facts = list[Window](), wanted.facts
@@ -173,7 +174,7 @@ async def _forecast(service: Service, wanted: _Wanted) -> dict[str, Any]:
 
 
 async def _backtest(service: Service, wanted: _Wanted, windows: Sequence["Window"]) -> dict[str, Any]:
-    """Forecasts of windows, where each stands in all values, and how many there are of each series."""
+    """Forecasts of windows, the position of each among all values, and the number for each series."""
     said = await _said(service, wanted, windows)
     starts, steps = wanted.given.starts, wanted.steps
     sizes = [0] * len(wanted.given)
@@ -193,7 +194,7 @@ async def _anomalies(service: Service, wanted: _Wanted) -> dict[str, Any]:
 
 
 async def _said(service: Service, wanted: _Wanted, windows: Sequence["Window"]) -> list[list[dict[str, Any]]]:
-    """The rows of the forecast of each window. Raises RefusedError."""
+    """The rows of the forecast for each window. Raises RefusedError."""
     if len(windows) > service.settings.max_records:
         raise RefusedError(413, f"A request may have {service.settings.max_records} forecasts, but this one has {len(windows)}.")
     if sum(window.origin for window in windows) > _MOST_ROWS:
@@ -210,7 +211,7 @@ async def _said(service: Service, wanted: _Wanted, windows: Sequence["Window"]) 
 
 
 def _tables(wanted: _Wanted, windows: Sequence["Window"]) -> Iterator[list[dict[str, Any]]]:
-    """The windows as rows, many in a table, as many as there is room for; one where rows do not say of which series they are."""
+    """The windows as tables of rows, as many in a table as allowed; one per table if rows do not identify their series."""
     from antiphon.serving.series_requests import rows_of
 
     table = list[dict[str, Any]]()
@@ -223,7 +224,7 @@ def _tables(wanted: _Wanted, windows: Sequence["Window"]) -> Iterator[list[dict[
 
 
 def _search(wanted: _Wanted) -> dict[str, Any]:
-    """What the search must be told, so that it says quantiles which it would not say by itself: those of distributions may be any."""
+    """The search settings needed for quantiles that are not among the default outputs: distributions can give any."""
     assert wanted.pool.card is not None, "asked before"
     own = wanted.pool.card.search.get("levels")
     if own is None:
@@ -233,7 +234,7 @@ def _search(wanted: _Wanted) -> dict[str, Any]:
 
 
 def _forecasts(wanted: _Wanted, said: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Points and intervals of all windows behind each other. Raises RefusedError for an interval that the model does not know."""
+    """Points and intervals of all windows concatenated. Raises RefusedError for an interval that the model does not support."""
     rows, target = [row for window in said for row in window], wanted.facts.targets[0]
     intervals = dict[str, list[Any]]()
     for level in wanted.levels:
@@ -247,7 +248,7 @@ def _forecasts(wanted: _Wanted, said: Sequence[Sequence[Mapping[str, Any]]]) -> 
 
 
 def _columns(target: str, level: float) -> tuple[str, str]:
-    """The columns of a forecast that hold the ends of an interval; both are the median at level 0."""
+    """The columns of a forecast with the bounds of an interval; both are the median at level 0."""
     low = round((1 - level / 100) / 2, 6)
     return (f"{target}-median",) * 2 if level == 0 else tuple(f"{target}-{side}-{round(100 - 200 * low, 4):g}" for side in ("lo", "hi"))  # type: ignore[return-value]
 

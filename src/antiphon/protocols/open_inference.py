@@ -43,7 +43,7 @@ def _facts(service: Service) -> Any:
 
     @router.get("/v2")
     async def server() -> Response:
-        """What serves."""
+        """The description of the server."""
         return PlainJSONResponse({"name": "antiphon", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]})
 
     @router.get("/v2/health/live")
@@ -75,7 +75,7 @@ def _models(service: Service) -> Any:
     router = APIRouter()
 
     async def metadata(name: str, version: str = _VERSION) -> Response:
-        """What a model reads and says."""
+        """The inputs and outputs of a model."""
         return PlainJSONResponse(_metadata(name, _card(_pool(service, name, version))))
 
     async def ready(name: str, version: str = _VERSION) -> Response:
@@ -84,7 +84,7 @@ def _models(service: Service) -> Any:
         return PlainJSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)
 
     async def infer(request: Request, name: str, version: str = _VERSION) -> Response:
-        """Predict. The body is JSON, with tensors as bytes behind it where `Inference-Header-Content-Length` says how long the JSON is."""
+        """Predict. The body is JSON, followed by tensors as bytes if `Inference-Header-Content-Length` gives the length of the JSON."""
         pool = _pool(service, name, version)
         asked, tensors = read_tensors(await request.body(), request.headers.get("inference-header-content-length"))
         return await awaited(request, _inferred(service, pool, asked, tensors))
@@ -98,7 +98,7 @@ def _models(service: Service) -> Any:
 
 
 def _pool(service: Service, name: str, version: str) -> "Pool":
-    """The model of a name. Raises RefusedError when there is none."""
+    """The workers of the model with this name. Raises RefusedError when there is none."""
     pool = service.named(name)
     if version != _VERSION:
         raise RefusedError(404, f"Model `{name}` has only the version {_VERSION}, not {version}.")
@@ -111,7 +111,7 @@ def _card(pool: "Pool") -> "Card":
 
 
 def _metadata(name: str, card: "Card") -> dict[str, Any]:
-    """Names, datatypes and shapes; -1 where any size will do."""
+    """Names, datatypes and shapes; -1 where any size is allowed."""
     if card.series is not None:
         facts = card.series
         columns = [*facts.targets, *facts.past, *facts.known]
@@ -162,7 +162,7 @@ def _search(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(asked: Mapping[str, Any], said: Sequence["Tensor"], *, default: bool) -> tuple[list["Tensor"], dict[str, bool]]:
-    """The outputs that are asked for, all where none is named, and which of them are to be bytes."""
+    """The requested outputs, or all if none is named, and which of them are to be sent as bytes."""
     outputs = asked.get("outputs")
     if not outputs:
         return list(said), {tensor.name: default for tensor in said}
@@ -182,7 +182,7 @@ def _shown(asked: Mapping[str, Any], said: Sequence["Tensor"], *, default: bool)
 async def _said(
     service: Service, pool: "Pool", search: Mapping[str, Any], parameters: Mapping[str, Any], tensors: Sequence["Tensor"]
 ) -> list["Tensor"]:
-    """What the model says, as tensors. Raises RefusedError."""
+    """The model's outputs, as tensors. Raises RefusedError."""
     from antiphon.serving.series_tensors import forecasts_as_tensors, tables_of
     from antiphon.serving.tensor_records import predictions_as_tensors, records_of
 

@@ -30,7 +30,7 @@ _PATHS = ("/v1/audio/transcriptions", "/v1/audio/translations")
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is asked: which model hears which sound, of how many seconds, and how it is told."""
+    """A request: the model, the audio and its length in seconds, and the format of the response."""
 
     pool: "Pool"
     sound: bytes
@@ -50,12 +50,12 @@ def routes(service: Service) -> Any:
 
     @router.post("/v1/audio/transcriptions")
     async def transcriptions(request: Request) -> Response:
-        """What is said in `file`."""
+        """The transcript of `file`."""
         return cast(Response, await _answer(service, request, into_english=False))
 
     @router.post("/v1/audio/translations")
     async def translations(request: Request) -> Response:
-        """What is said in `file`, in English."""
+        """The translation of `file` into English."""
         return cast(Response, await _answer(service, request, into_english=True))
 
     return router
@@ -88,7 +88,7 @@ async def _answer(service: Service, request: Any, *, into_english: bool) -> Any:
 
 
 async def _wanted(service: Service, given: Mapping[str, Any], *, into_english: bool) -> _Wanted:
-    """Raises RefusedError for what cannot be done, before anything is computed."""
+    """The request in a form. Raises RefusedError for what is not supported, before anything is computed."""
     from antiphon.serving.bodies import is_true, text_of
 
     fields = {name.removesuffix("[]"): value for name, value in given.items()}
@@ -119,7 +119,7 @@ async def _wanted(service: Service, given: Mapping[str, Any], *, into_english: b
 
 
 def _texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """One text or several. Raises RefusedError where it is a file."""
+    """One text or several. Raises RefusedError if the field is a file."""
     value = fields.get(name) or ()
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(one, str) for one in values):
@@ -128,7 +128,7 @@ def _texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 async def _predicted(service: Service, wanted: _Wanted) -> dict[str, Any]:
-    """The prediction. Raises RefusedError where the recording, or what is asked of it, cannot be used."""
+    """The prediction. Raises RefusedError if the recording, or what is requested, is not supported."""
     assert wanted.pool.card is not None, "started before"
     record: dict[str, Any] = {wanted.pool.card.columns[0]: wanted.sound}
     if wanted.hot_words:
@@ -157,7 +157,7 @@ def _usage(wanted: _Wanted) -> dict[str, Any]:
 
 
 def _verbose(wanted: _Wanted, found: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Everything that is known, under Whisper's names. What is not known of a segment is that of the whole, or nothing."""
+    """All details, under Whisper's names. Details that are unknown for a segment are those of the whole recording, or empty."""
     from antiphon.serving.languages import name_of
 
     heard = languages_of(wanted.pool)[0]
@@ -198,7 +198,7 @@ def _segment(number: int, segment: Mapping[str, Any], found: Mapping[str, Any]) 
 
 
 async def _events(service: Service, wanted: _Wanted) -> AsyncIterator[bytes]:
-    """The text as it becomes known, and the whole."""
+    """Events with the text as it becomes known, and with the whole text at the end."""
     task = asyncio.ensure_future(_predicted(service, wanted))
     try:
         while not (await asyncio.wait({task}, timeout=_PING))[0]:
@@ -228,7 +228,7 @@ _KINDS = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_excee
 
 
 def _told(error: RefusedError) -> tuple[int, dict[str, Any]]:
-    """As OpenAI's clients read it: what is wrong, and with which field."""
+    """An error in the form that OpenAI's clients read, with the field that it is about."""
     status = 401 if error.status == 403 else error.status
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
     field = re.match(r"`([a-z_]+)`", str(error))

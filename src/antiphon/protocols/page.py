@@ -1,4 +1,4 @@
-"""The page at `/`, by which people use what programs ask `/v1/predict` for: plain files in `serving/page/`. They load nothing of others.
+"""The web page at `/`, a user interface for `/v1/predict`: plain files in `serving/page/`, which load nothing from other sites.
 
 What it may do is said in its headers (Content-Security-Policy): scripts, styles and requests of its own address alone. Addresses in it are
 relative to its `base`, so that it works behind a proxy's path, or mounted in another application. Whoever needs a key gives it on the page.
@@ -17,7 +17,7 @@ NAMES = (
     *("icon.svg", "page.css", "page.js", "shared.js", "translator.js", "summarizer.js", "words.js"),
     *("recorder.js", "live.js", "sound.js", "capture.js", "subtitles.js", "forecaster.js", "chart.js", "csv.js"),
 )
-"""The files that the page loads; the same for everybody, so no key is asked for."""
+"""The files that the page loads; they hold nothing private, so no key is needed."""
 HEADERS = {
     "Content-Security-Policy": "; ".join(
         (
@@ -38,7 +38,7 @@ _BASE = '<base href="/">'
 
 
 def routes(service: Service) -> Any:
-    """The page, and the files that it loads."""
+    """Routes for the page, and for the files that it loads."""
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
@@ -53,7 +53,7 @@ def routes(service: Service) -> Any:
 
     @router.get("/")
     async def page(request: Request) -> Response:
-        """The page, which is told the path that it is served under."""
+        """The page, with the path that it is served under."""
         from html import escape
 
         base = f'<base href="{escape(request.scope.get("root_path", ""))}/">'
@@ -70,7 +70,7 @@ def routes(service: Service) -> Any:
 
 
 def content_of(name: str) -> bytes:
-    """A file of the page."""
+    """The content of a file of the page."""
     return (files("antiphon.serving") / "page" / name).read_bytes()
 
 

@@ -35,7 +35,7 @@ class _Event:
 
 
 async def listen(service: Service, host: str, port: int) -> asyncio.Server:
-    """Answer clients of Wyoming at an address."""
+    """Serve Wyoming clients at an address."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -60,7 +60,7 @@ class _Client:
         self._told = ""
 
     async def talk(self) -> None:
-        """Answer events until the client leaves, or the service closes."""
+        """Answer events until the client disconnects, or the service closes."""
         try:
             while True:
                 event, why = await next_word(self._service, self._read())
@@ -77,7 +77,8 @@ class _Client:
                 self._speaker.close()
 
     async def _leave(self) -> None:
-        """Say no more, but listen for a moment: one who still speaks would find the connection broken before he reads why."""
+        """Send no more, but keep reading for a moment: a client that is still sending would find the connection broken before it reads the
+        error."""
         self._writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
@@ -99,7 +100,7 @@ class _Client:
             await self._end()
 
     async def _begin(self, data: Mapping[str, Any]) -> None:
-        """One begins to speak. Raises RefusedError where that cannot be heard."""
+        """Start an utterance. Raises RefusedError for unsupported audio."""
         name, language = self._asked.get("name"), self._asked.get("language")
         pool = listener(self._service, str(name) if name else None, (str(language),) if language else ())
         width = data.get("width", 2)
@@ -118,7 +119,7 @@ class _Client:
             await self._tell(found["text"])
 
     async def _tell(self, text: str) -> None:
-        """Say what is new of a text."""
+        """Send the new part of a text."""
         if text.startswith(self._told) and text != self._told:
             if not self._told:
                 await self._send("transcript-start", {"language": self._asked.get("language")})
@@ -142,7 +143,7 @@ class _Client:
             await self._send("transcript-stop", {})
 
     async def _read(self) -> _Event | None:
-        """The next event; None at the end. Raises RefusedError for what is none."""
+        """The next event; None at the end. Raises RefusedError for an invalid one."""
         try:
             line = await self._reader.readuntil(b"\n")
         except asyncio.IncompleteReadError:
@@ -157,7 +158,7 @@ class _Client:
         return _Event(str(head.get("type")), data, await self._reader.readexactly(payload) if payload else b"")
 
     async def _send(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Data stand apart: a line over 64 KiB is the end of a connection for clients."""
+        """Send an event with its data apart from the header: clients close the connection at a line over 64 KiB."""
         content = json_text(data, ascii_only=True).encode("ascii")
         head = {"type": kind, "version": __version__, "data_length": len(content)}
         self._writer.write(json_text(head, ascii_only=True).encode("ascii") + b"\n" + content)
@@ -168,9 +169,9 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise RefusedError(400, "An event must be a line of JSON, but is none.") from error
+        raise RefusedError(400, "An event must be a line of JSON, but is not.") from error
     if not isinstance(found, dict):
-        raise RefusedError(400, "An event must be a JSON object, but is none.")
+        raise RefusedError(400, "An event must be a JSON object, but is not.")
     return found
 
 
@@ -187,7 +188,7 @@ def _phrases(data: Mapping[str, Any], name: str) -> Sequence[str]:
 
 
 def _info(service: Service) -> dict[str, Any]:
-    """The models that hear. One whose language is not known may be asked for any."""
+    """The speech models. One whose language is unknown may be requested for any."""
     models: list[dict[str, Any]] = []
     for name, pool in service.pools.items():
         if pool.card is not None and pool.card.hears:

@@ -1,1 +1,1 @@
-"""Formats of files of records, each in a file: what it reads, and how it writes predictions back where it holds any."""
+"""Readers for file formats of records, one per file: each reads records, and can write predictions back where the format holds any."""

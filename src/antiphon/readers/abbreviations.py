@@ -1,6 +1,5 @@
-"""Abbreviations behind whose full stop a sentence goes on, by language, in the tradition of the nonbreaking prefixes of Moses (Koehn et al.
-2007); without the stop, and as they are written within a sentence.
-"""
+"""Abbreviations whose full stop does not end a sentence, by language, in the tradition of the nonbreaking prefixes of Moses (Koehn et al.
+2007); without the stop, and spelled as within a sentence."""
 
 BEFORE_NAMES: dict[str, str] = {
     "": "Mr Mrs Ms Dr Prof St Sr Jr vs etc No Nr N° Fig Vol Inc Ltd Co Corp e.g i.e cf al ca",

@@ -1,4 +1,5 @@
-"""Keys in the labels of programs: `&File`, `_File`. They are taken out of texts before a model reads them, and put into its translations.
+"""Keyboard accelerators in the labels of programs: `&File`, `_File`. They are removed before a model reads a text, and put into the
+translation.
 
 A mark stands before a letter: of GTK `_`, of Qt, KDE and Windows `&`, of LibreOffice `~`; `X-Accelerator-Marker` in the header of a PO file
 names it. In AT&T, R&D, snake_case and CONSTANT_NAMES it is none.
@@ -17,7 +18,7 @@ _WITH_KEYS = re.compile(r"[A-Za-z\u00c0-\u058f\u10a0-\u10ff]")  # letters of scr
 
 
 def accelerator_mark(texts: Sequence[str]) -> str | None:
-    """The mark that most labels among these texts have, where two have it, or 1 text in 50; None where there is none."""
+    """The mark of most labels among these texts, if at least two, or 1 text in 50, have one; None otherwise."""
     counts = Counter(mark for text in texts if len(text) <= _LONGEST_LABEL for mark in _MARKS if len(_places(text, mark)) == 1)
     found = counts.most_common(1)
     if not found:
@@ -27,7 +28,7 @@ def accelerator_mark(texts: Sequence[str]) -> str | None:
 
 
 def without_accelerator(text: str, mark: str | None) -> tuple[str, str | None]:
-    """The text without its mark, and the letter that had it; the text itself and None where it has none, or several."""
+    """The text without its mark, and the letter that had it; the unchanged text and None if it has none, or several."""
     places = _places(text, mark) if mark else []
     if len(places) != 1:
         return text, None
@@ -35,14 +36,14 @@ def without_accelerator(text: str, mark: str | None) -> tuple[str, str | None]:
 
 
 def without_marks(text: str, mark: str) -> str:
-    """The text without any mark before a letter, outside of its placeholders."""
+    """The text without marks before letters; placeholders are left unchanged."""
     free = masked(text)
     places = {one.start() for one in re.finditer(rf"{re.escape(mark)}(?=[^\W\d_])", free)}
     return "".join(character for place, character in enumerate(text) if place not in places)
 
 
 def with_accelerator(text: str, mark: str, letter: str) -> str:
-    """The text with the mark before the letter, best where a word begins with it, or else before the first letter of all.
+    """The text with the mark before the letter, preferably where a word begins with it, or else before the first letter of the text.
 
     A text in a script without keys of its own, such as Chinese, gets `(_F)` behind it, as is usual there.
     """
@@ -60,7 +61,7 @@ def with_accelerator(text: str, mark: str, letter: str) -> str:
 
 
 def _places(text: str, mark: str) -> list[int]:
-    """Where marks stand: before the first letter of a word, or within a word that begins with a capital (E_xit)."""
+    """The positions of marks: before the first letter of a word, or within a word that begins with a capital (E_xit)."""
     if mark not in text:
         return []
     free, found = masked(text), []

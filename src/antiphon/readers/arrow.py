@@ -1,4 +1,4 @@
-"""Arrow: files and streams of its IPC format (.arrow, .feather, .ipc), and folders of them, in partitions or not.
+"""Arrow: files and streams of its IPC format (.arrow, .feather, .ipc), and folders of them, partitioned or not.
 
 Format: https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc. Feather version 2 is the file.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def scan(path: Path) -> "polars.LazyFrame":
-    """A file, of which nothing is read yet, or a stream. Raises DataError where it is neither."""
+    """A lazily read file, or a stream. Raises DataError where it is neither."""
     import polars
 
     check_file(path)

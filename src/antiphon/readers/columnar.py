@@ -1,4 +1,4 @@
-"""Data sets that store columns, parquet and Arrow: one file, or a folder of them, whose names may say more (`region=north/part-0.parquet`).
+"""Columnar data sets, parquet and Arrow: one file, or a folder of them, whose names may contain values (`region=north/part-0.parquet`).
 
 Folders in a folder that are called `column=value` are partitions, as Apache Hive names them; Spark, pyarrow, DuckDB and polars write them.
 The values are whole numbers where all of a column are written so, else texts. Files whose names begin with . or _ are no data.
@@ -27,7 +27,7 @@ Scan = Callable[[Path], "polars.LazyFrame"]
 
 
 def columnar_reader(name: str, summary: str, suffixes: tuple[str, ...], scan: Scan) -> ReaderPlugin:
-    """The reader of files with these suffixes, and of folders of them; `scan` looks at one file and reads nothing of it yet."""
+    """The reader for files with these suffixes, and for folders of them; `scan` opens one file lazily."""
     return ReaderPlugin(
         name=name,
         summary=summary,
@@ -43,14 +43,14 @@ def columnar_reader(name: str, summary: str, suffixes: tuple[str, ...], scan: Sc
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a data set, with what the names of its folders say as columns."""
+    """One file of a data set, with the columns that the names of its folders give."""
 
     path: Path
     frame: "polars.LazyFrame"
 
 
 def is_folder_of(folder: Path, suffixes: Sequence[str]) -> bool:
-    """Whether a folder holds such files, or partitions with such files. Looks into no other folder within it.
+    """Whether a folder holds such files, or partitions with such files. Does not look into other folders.
 
     Files that are called by splits, and those of a saved data set, are `hf_datasets`.
     """
@@ -62,7 +62,7 @@ def is_folder_of(folder: Path, suffixes: Sequence[str]) -> bool:
 
 
 def parts_of(path: Path, suffixes: Sequence[str]) -> Iterator[Path]:
-    """The files of a data set, in the order of their names."""
+    """The files of a data set, sorted by name."""
     if not path.is_dir():
         yield path
         return
@@ -80,7 +80,7 @@ def _hidden(path: Path) -> bool:
 
 
 def scanned_parts(reading: Reading, suffixes: Sequence[str], scan: Scan) -> Iterator[Part]:
-    """The files of a data set, each of which is looked at only when it is its turn."""
+    """The files of a data set, each of which is opened only when it is needed."""
     import polars
 
     paths = list(parts_of(reading.path, suffixes))
@@ -118,7 +118,8 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def rows_in(reading: Reading, parts: Iterator[Part]) -> Located:
-    """A record a row; a required column may be a field within another. Raises DataError for what cannot be read, and where nothing is."""
+    """A record for each row; a required column may be a nested field. Raises DataError for unreadable files, and where there are no
+    rows."""
     import polars
 
     number, required = 0, reading.required
@@ -139,7 +140,8 @@ def rows_in(reading: Reading, parts: Iterator[Part]) -> Located:
 
 
 def batches_in(parts: Iterator[Part], columns: Sequence[str] | None) -> Iterator["polars.DataFrame"]:
-    """All rows in frames. Raises IrregularError where columns are missing, where a file cannot be read, and where there are no rows."""
+    """All rows in data frames. Raises IrregularError where columns are missing, where a file cannot be read, and where there are no
+    rows."""
     import polars
 
     empty = True

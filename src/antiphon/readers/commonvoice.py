@@ -1,4 +1,4 @@
-"""Common Voice as it is downloaded: `train.tsv`, `dev.tsv` and so on beside the folder `clips` (Ardila et al. 2020, Common Voice).
+"""Common Voice as downloaded: `train.tsv`, `dev.tsv` and so on beside the folder `clips` (Ardila et al. 2020, Common Voice).
 
 Unusual here: nobody is named, so a speaker is the `client_id`. Older releases name clips without their suffix.
 """
@@ -16,7 +16,7 @@ from antiphon.readers import tsv
 
 
 def read(reading: Reading) -> Located:
-    """A record a line, with all of its columns, and `speaker`."""
+    """A record for each line, with all of its columns, and `speaker`."""
     path = _table(reading.path, reading.file.split) if reading.path.is_dir() else reading.path
     folder = "clips/" if (path.parent / "clips").is_dir() else ""
     for line, row in tsv.read(replace(reading, path=path, file=FileConfig(path=str(path)), required=())):
@@ -40,12 +40,12 @@ def _tables(folder: Path) -> Iterator[Path]:
 
 
 def recognizes(opening: bytes) -> bool:
-    """Whether the first line names the columns of Common Voice."""
+    """Whether the first line has the column names of Common Voice."""
     return {b"client_id", b"path", b"sentence"} <= set(opening.split(b"\n", 1)[0].rstrip(b"\r").split(b"\t"))
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is one language of Common Voice."""
+    """Whether a folder holds one language of Common Voice."""
     return (path / "clips").is_dir() and any((path / f"{name}.tsv").is_file() for name in ("validated", "train", "test"))
 
 

@@ -1,4 +1,4 @@
-"""Tables with commas, or another delimiter, and quotes; a quoted value may hold line ends."""
+"""Tables separated by commas, or another delimiter, with quotes; a quoted value may contain line ends."""
 
 import csv
 import sys
@@ -12,14 +12,14 @@ from antiphon.errors import DataError
 
 
 def read(reading: Reading) -> Located:
-    """A record a row, below a first one that names the columns."""
+    """A record for each row, after a first one with the names of the columns."""
     file = reading.file
     rows = _rows(reading.path, read_lines(reading.path, file.encoding, with_ends=True), file.delimiter)
     return rows_of(reading.path, rows, file.columns, reading.required, file.delimiter)
 
 
 def _rows(path: Path, lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a csv file; a quoted cell may hold line ends, which stay what they are. The number is that of the row's first line."""
+    """Rows of a csv file; line ends within a quoted cell are kept. The number is that of the row's first line."""
     # The limit is process-wide; its default of 128 KiB would refuse long documents, and only raising it harms nobody.
     if csv.field_size_limit() < sys.maxsize:
         csv.field_size_limit(sys.maxsize)

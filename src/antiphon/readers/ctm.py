@@ -1,4 +1,4 @@
-"""CTM: a word a line, with recording, channel, start, duration, and how sure somebody is of it (NIST's SCTK, `doc/infmts.htm`).
+"""CTM: a word per line, with recording, channel, start, duration, and confidence (NIST's SCTK, `doc/infmts.htm`).
 
 Words become utterances, as nobody learns from words alone. Of alternatives the first one is read.
 """
@@ -14,7 +14,7 @@ from antiphon.readers.spoken_words import Spoken, channel_of_transcript, record_
 
 
 def read(reading: Reading) -> Located:
-    """A record an utterance; the recording is beside the file, by its name with any suffix of sound."""
+    """A record for each utterance; the recording lies beside the file, under its name with any audio suffix."""
     for (name, channel), found in groupby(_words(reading), key=lambda word: word[0]):
         words = [one for _, one in found]
         for skipped in words:
@@ -27,7 +27,7 @@ def read(reading: Reading) -> Located:
 
 
 def _words(reading: Reading) -> Iterator[tuple[tuple[str, int], Spoken | int]]:
-    """((recording, channel), word), or the line of a word in an alternative that is not the first."""
+    """((recording, channel), word), or the line number of a word in an alternative that is not the first."""
     alternative = 0
     for line, content in read_lines(reading.path, reading.file.encoding):
         cells, place = content.split(), f"{reading.path}:{line}"

@@ -1,4 +1,4 @@
-"""Plain text as documents: paragraphs by sentence, whatever lines they are broken into. `txt` is the format with a text a line.
+"""Plain text as documents: paragraphs split into sentences, regardless of line breaks. `txt` is the format with one text per line.
 
 Blank lines part paragraphs. A line end within one is a space where the line is nearly as long as the longest; behind a short line, and
 before a line that is indented or begins an item, it stays.
@@ -63,7 +63,7 @@ FORMAT = DocumentFormat(blocks=blocks, put=plainly(str), stays=lambda word: _ITE
 
 plugin = ReaderPlugin(
     name="document",
-    summary="plain text in paragraphs, for prediction; a sentence a record (`txt` is a text a line)",
+    summary="plain text in paragraphs, for prediction; one record per sentence (`txt` is one text per line)",
     suffixes=(".txt", ".text"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

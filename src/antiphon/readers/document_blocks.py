@@ -1,4 +1,4 @@
-"""Documents as sentences, and back: blocks of text with marks in them, between which everything stays as it was.
+"""Splits documents into sentences, and writes them back: blocks of text with inline marks, between which everything stays unchanged.
 
 A block that was broken into lines within sentences is broken anew, to the width that it had; where lines end with sentences, they still do.
 """
@@ -22,7 +22,7 @@ _WIDEST = 120  # columns of lines that are broken anew
 @final
 @dataclass
 class Block:
-    """Text of a document that belongs together: a paragraph, a heading, a cell, the value of an attribute."""
+    """Text of a document that belongs together: a paragraph, a heading, a table cell, the value of an attribute."""
 
     first: int
     last: int
@@ -41,7 +41,7 @@ class Block:
 
 @dataclass(frozen=True)
 class DocumentFormat:
-    """What tells the formats apart."""
+    """The differences between document formats."""
 
     blocks: Callable[[str, str], Iterator[Block | tuple[int, str]]]
     """The blocks of a text in order, and what is none as (its place, the reason); the name of the file is given for errors."""
@@ -55,13 +55,13 @@ class DocumentFormat:
 
 @final
 class Document:
-    """A document, read."""
+    """A parsed document."""
 
     def __init__(self, reading: Reading, format: DocumentFormat):  # noqa: A002
         path = reading.path
         if reading.with_targets and reading.source != reading.target:
             raise DataError(
-                f"`{path}` must have a translation for each text to learn from it, or to compare with it, but is of one language."
+                f"Training and evaluation need a translation for each text, but `{path}` holds one language."
                 " Write pairs into a table, or name the file as `--input` of `antiphon predict`."
             )
         encoding = reading.file.encoding
@@ -87,13 +87,13 @@ class Document:
 
 
 def _says_something(part: Part) -> bool:
-    """Whether there are letters beside text that stays as it is."""
+    """Whether there are letters outside of text that must not be translated."""
     kept = {place for mark in part.marks if mark.verbatim for place in range(mark.start, mark.end)}
     return any(letter.isalpha() for place, letter in enumerate(part.text, part.start) if place not in kept)
 
 
 def located(reading: Reading, format: DocumentFormat) -> Located:  # noqa: A002
-    """A record a sentence; what is no text is left out."""
+    """A record for each sentence; blocks without text are left out."""
     document = Document(reading, format)
     found: list[tuple[int, dict[str, object] | Skip]] = [(place, Skip(reason)) for place, reason in document.left]
     found += [(block.parts[number].first, {reading.source: block.parts[number].text}) for block, number in document.units]
@@ -109,7 +109,7 @@ def located(reading: Reading, format: DocumentFormat) -> Located:  # noqa: A002
 
 @final
 class DocumentRewriter(Rewriter):
-    """A document with other texts; structure, code and addresses are as they were."""
+    """A document with other texts; structure, code and addresses are unchanged."""
 
     def __init__(self, reading: Reading, format: DocumentFormat):  # noqa: A002
         self._document, self._format = Document(reading, format), format
@@ -128,11 +128,11 @@ class DocumentRewriter(Rewriter):
         return block.parts[place]
 
     def wants_links(self, unit: int) -> bool:
-        """Where there are marks within."""
+        """True where there are marks within."""
         return self._part(self._order[unit - 1]).has_marks
 
     def put(self, unit: int, said: Said) -> None:
-        """Take what was said of a sentence. Raises DataError for what cannot stand in its place."""
+        """Put in the translation of a sentence. Raises DataError for a translation that cannot replace it."""
         block, number = self._document.units[self._order[unit - 1]]
         part, text = block.parts[number], plain_spaces(said.text)
         if not text:
@@ -145,7 +145,7 @@ class DocumentRewriter(Rewriter):
         self._said.setdefault(id(block), {})[number] = (text, said.links)
 
     def content(self) -> bytes:
-        """The file."""
+        """The content of the file."""
         tags = self._new_tags()
         text, at, found = self._document.file.text, 0, list[str]()
         for block in self._document.blocks:
@@ -158,7 +158,7 @@ class DocumentRewriter(Rewriter):
         return self._document.file.content("".join([*found, _patched(text, at, len(text), tags)]))
 
     def _new_tags(self) -> dict[int, tuple[int, str]]:
-        """Tags with new values of attributes: where each begins, where it ends, and what it is now."""
+        """Tags with new attribute values: beginning, end, and new text of each."""
         values: dict[tuple[int, int], list[Block]] = {}
         for block in self._document.blocks:
             if block.within is not None and id(block) in self._said:
@@ -191,7 +191,7 @@ class DocumentRewriter(Rewriter):
 
 
 def _patched(text: str, first: int, last: int, tags: Mapping[int, tuple[int, str]]) -> str:
-    """A stretch of a text with new tags in it."""
+    """A stretch of the text with new tags in it."""
     found, at = list[str](), first
     for start, (end, tag) in sorted(tags.items()):
         if first <= start and end <= last:
@@ -201,10 +201,10 @@ def _patched(text: str, first: int, last: int, tags: Mapping[int, tuple[int, str
 
 
 def plainly(escaped: Callable[[str], str]) -> Callable[[Block, Part, str, tuple[tuple[int, int], ...] | None], list[Segment]]:
-    """`put` of a format in which every letter is written in one way."""
+    """`put` for a format in which every letter has only one spelling."""
     return lambda _, part, said, links: part.written(said, links, escaped)
 
 
 def text_of(segments: Sequence[Segment]) -> str:
-    """Segments as they stand in the file."""
+    """Segments as written in the file."""
     return "".join(segment.raw for segment in segments)

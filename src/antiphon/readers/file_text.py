@@ -1,4 +1,4 @@
-"""The text of a file that is to be written again: nothing is changed in it, neither line ends nor a byte order mark."""
+"""Reads a file that is to be written again: nothing in its text is changed, neither line ends nor a byte order mark."""
 
 import codecs
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from antiphon.errors import DataError
 @final
 @dataclass(frozen=True)
 class FileText:
-    """A text, and how it stands in its file."""
+    """A text, and how it is encoded in its file."""
 
     text: str
     encoding: str
@@ -20,11 +20,11 @@ class FileText:
     """The byte order mark before it."""
 
     def content(self, text: str) -> bytes:
-        """The bytes of a file like this one with another text."""
+        """The bytes of the same file with another text."""
         return self.mark + text.encode(self.encoding)
 
     def check_writable(self, text: str) -> None:
-        """Raise DataError, as the end of a sentence about a unit, when the file's encoding has no bytes for a text."""
+        """Raise DataError, as the end of a sentence about a unit, when the file's encoding cannot represent a text."""
         try:
             text.encode(self.encoding)
         except UnicodeEncodeError as error:
@@ -35,7 +35,7 @@ class FileText:
 
 
 def file_text(path: Path, encoding: str) -> FileText:
-    """Read a file as text. A byte order mark is believed.
+    """Read a file as text. A byte order mark takes precedence.
 
     Raises DataError for a file that is missing, empty, packed, binary or of another encoding, with the line.
     """

@@ -1,4 +1,4 @@
-"""Marked text with new parts: all of it as segments, and as lines of a width."""
+"""Marked text with new parts: as segments, and wrapped into lines."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from antiphon.readers.sentences import spans
 
 
 def allowed(marked: MarkedText, places: Sequence[int]) -> list[int]:
-    """The places at which sentences may begin without parting a pair."""
+    """The places at which sentences may begin without splitting a pair of marks."""
     found = list(places)
     while True:
         stretches = spans(marked.text, found)
@@ -21,7 +21,7 @@ def allowed(marked: MarkedText, places: Sequence[int]) -> list[int]:
 
 
 def segments_of(marked: MarkedText, first: int, last: int, parts: Sequence[Part], said: Mapping[int, Sequence[Segment]]) -> list[Segment]:
-    """All between two letters of a file: for parts what was said of them, by their number, and else the file's own letters and marks."""
+    """All between two letters of a file: translations for the parts, by number, and the file's own letters and marks elsewhere."""
     found, at = list[Segment](), first
     for number, part in enumerate(parts):
         found.extend(_own(marked, at, part.first))
@@ -31,7 +31,7 @@ def segments_of(marked: MarkedText, first: int, last: int, parts: Sequence[Part]
 
 
 def filled(segments: Sequence[Segment], width: int, used: int, stays: Callable[[str], bool]) -> list[str]:
-    """Text in lines of at most `width` columns, broken at spaces that are shown.
+    """Text in lines of at most `width` columns, broken at visible spaces.
 
     used    columns of the first line that are taken
     stays   whether a word may not begin a line
@@ -57,7 +57,7 @@ def filled(segments: Sequence[Segment], width: int, used: int, stays: Callable[[
 
 
 def _own(marked: MarkedText, first: int, last: int) -> Iterator[Segment]:
-    """The file's own letters and marks between two of its letters, white space as spaces, of which lines need one."""
+    """The file's own letters and marks between two of its letters, with white space as spaces, at which lines can be broken."""
     at = first
     for (start, end), letter in zip(marked.places, marked.text, strict=True):
         if max(first, at) <= start < last:  # several letters may be written as one
@@ -69,7 +69,7 @@ def _own(marked: MarkedText, first: int, last: int) -> Iterator[Segment]:
 
 
 def _aside(raw: str) -> Iterator[Segment]:
-    """What stands between letters that are read: marks, and spaces around them."""
+    """What lies between letters that are read: marks, and spaces around them."""
     if raw[:1].isspace():
         yield Segment(" ", " ")
     if mark := re.sub(r"\s*\n\s*", " ", raw.strip()):

@@ -1,11 +1,11 @@
-"""What the first line of a file of JSON lines says, to tell kinds of such files apart."""
+"""Reads the first line of a JSON lines file, to tell kinds of such files apart."""
 
 import json
 from typing import Any
 
 
 def first_object(opening: bytes) -> dict[str, Any]:
-    """The object on the first line of an opening; empty where it is none, or longer than the opening."""
+    """The object on the first line of a file's opening bytes; empty if it is not one, or longer than these."""
     line = opening.lstrip().split(b"\n", 1)[0]
     if not line.startswith(b"{"):
         return {}

@@ -1,4 +1,5 @@
-"""Translations of format strings, as the flags of PO files name their kinds: the arguments of `printf` come in order, and % stands alone.
+"""Translations of format strings, whose kinds the flags of PO files name: in `printf` the order of arguments matters, and a literal % is
+doubled.
 
 What `msgfmt --check-format` would refuse (GNU gettext manual, "Translators for other Languages") is mended where that is safe, or refused.
 """
@@ -17,7 +18,7 @@ _FREE = re.compile(r"%(?!\d+\$|\()")  # one that takes the argument whose turn i
 
 
 def fitted(source: str, target: str, flags: frozenset[str]) -> str:
-    """The translation as its kind of format strings wants it. Raises MissingError or DataError when it cannot be used."""
+    """The translation adapted to its kind of format strings. Raises MissingError or DataError when it cannot be used."""
     kinds = flags & _PRINTF_KINDS
     if kinds:
         target = _doubled(source, target)
@@ -34,14 +35,14 @@ def _directives(text: str) -> list[str]:
 
 
 def _doubled(source: str, target: str) -> str:
-    """The target with `%%` for each % that begins nothing, as format strings have it."""
+    """The target with `%%` for each % that begins no placeholder."""
     if "%" in _DIRECTIVE.findall(source):
         return target  # it has directives that we do not know
     return _DIRECTIVE.sub(lambda found: "%%" if found[0] == "%" else found[0], target)
 
 
 def _in_order(source: str, target: str, kind: str) -> str:
-    """The target with numbered arguments where their order is another one than in the source."""
+    """The target with numbered arguments if their order differs from that in the source."""
     wanted, found = ([one for one in _directives(text) if _FREE.match(one)] for text in (source, target))
     if wanted == found:
         return target
@@ -55,7 +56,7 @@ def _in_order(source: str, target: str, kind: str) -> str:
 
 
 def _check_braces(source: str, target: str) -> None:
-    """Raise DataError when the target has braces that `str.format` cannot read, while it can read the source."""
+    """Raise DataError when the target has braces that `str.format` cannot parse, although it can parse the source."""
     try:
         list(Formatter().parse(source))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Data sets of GluonTS: a series an entry, in JSON lines, or in the tables that its Arrow and parquet writers make.
+"""Data sets of GluonTS: a series per entry, in JSON lines, or in the tables of its Arrow and parquet writers.
 
 Entries have `start`, `target` and perhaps `item_id`, `feat_static_cat`, `feat_static_real`, `feat_dynamic_real`, `feat_dynamic_cat` and
 `past_feat_dynamic_real` (`gluonts.dataset.field_names`). The frequency stands in an entry, or in `metadata.json` in a folder above. Columns
@@ -35,13 +35,13 @@ _SHAPE = "._np_shape"
 
 
 def recognizes(opening: bytes) -> bool:
-    """Whether the first line is an entry: it has a start, and numbers as its target."""
+    """Whether the first line is a GluonTS entry: it has a start, and numbers as its target."""
     line = opening.lstrip().partition(b"\n")[0]
     return line.startswith(b"{") and b'"start"' in line and _HERE.search(line) is not None
 
 
 def frequency_of(text: str) -> Frequency | None:
-    """What pandas calls a frequency: H, 30min, M, MS, QE-DEC, W-SUN."""
+    """A frequency by its name in pandas: H, 30min, M, MS, QE-DEC, W-SUN."""
     match = re.fullmatch(r"(\d*)([A-Za-z]+)(?:-[A-Z]{3})?", text.strip())
     if match is None or match[2] not in _UNITS or match[1] in ("0", "00"):
         return None
@@ -50,7 +50,7 @@ def frequency_of(text: str) -> Frequency | None:
 
 
 def series(reading: Reading) -> Iterator[WholeSeries]:
-    """The series of a file. Raises DataError that names the line, or the row."""
+    """The series in a file. Raises DataError with the line, or the row."""
     told = _told(reading.path)
     for number, entry in _entries(reading):
         yield _one(reading, number, entry, told)
@@ -65,7 +65,7 @@ def _entries(reading: Reading) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _told(path: Path) -> str | None:
-    """The frequency that the metadata of a data set tells, which lies beside the folder of the file."""
+    """The frequency in the metadata of a data set, which lies beside the folder of the file."""
     for folder in (path.parent, path.parent.parent, path.parent.parent / "metadata"):
         try:
             found = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def _targets(place: str, target: Any) -> dict[str, np.ndarray]:
 
 
 def _channels(place: str, name: str, value: Sequence[Any], shape: Sequence[int] | None, count: int, *, ends: bool) -> dict[str, np.ndarray]:
-    """A feature that changes over time, by channel; tables hold it in one list, with its shape beside it."""
+    """A time-varying feature, by channel; tables store it as one list, beside its shape."""
     if shape is not None:
         whole = _numbers(place, name, value)
         rows = list(whole.reshape([int(size) for size in shape])) if whole.size == np.prod(shape) else []
@@ -131,7 +131,7 @@ def _numbers(place: str, name: str, values: Any) -> np.ndarray:
 
 
 def _clock(reading: Reading, place: str, entry: Mapping[str, Any], told: str | None, count: int) -> Clock:
-    """When the values of an entry were."""
+    """The times of an entry's values."""
     stamps = entry.get("timestamp")
     if stamps is not None and entry.get("start") is None:
         return _listed(reading, place, stamps, count)
@@ -152,7 +152,7 @@ def _time(place: str, name: str, value: Any) -> int:
 
 
 def _period(start: Any) -> Any:
-    """The begin of a period as pandas writes it: 1990, 2014-01-06/2014-01-12, 2014-01-01 05."""
+    """The start of a period as pandas writes it: 1990, 2014-01-06/2014-01-12, 2014-01-01 05."""
     if not isinstance(start, str):
         return start
     text = start.partition("/")[0].strip()
@@ -162,7 +162,7 @@ def _period(start: Any) -> Any:
 
 
 def _listed(reading: Reading, place: str, stamps: Sequence[Any], count: int) -> Clock:
-    """The clock of times that are listed, which must be regular, as the times of a series are."""
+    """The clock for a list of times, which must be regularly spaced, as in every series."""
     times = np.array([_time(place, "timestamp", stamp) for stamp in stamps])
     if len(times) != count:
         raise DataError(f"{place}: `timestamp` must have as many times as `target` has values, {count:,}, but has {len(times):,}.")
@@ -183,13 +183,13 @@ def read(reading: Reading) -> Located:
 
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
-    """The same in frames."""
+    """The same records in data frames."""
     return frames_of_series(series(reading), reading, columns)
 
 
 plugin = ReaderPlugin(
     name="gluonts",
-    summary="GluonTS: a series an entry, in JSON lines, Arrow or parquet; columns unique_id, ds, y, feat_...",
+    summary="GluonTS: one series per entry, in JSON lines, Arrow or parquet; columns unique_id, ds, y, feat_...",
     suffixes=(".json", ".jsonl"),
     read=read,
     recognizes=recognizes,

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face: folders that `Dataset.save_to_disk` wrote, and repositories of the hub with files of records.
+"""Data sets of Hugging Face: folders written by `Dataset.save_to_disk`, and repositories of the hub with files of records.
 
 The files of the subset and the split that are named are read by the readers of their own formats, one after another. Class labels stay
 the numbers that the files hold.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def is_folder(folder: Path) -> bool:
-    """Whether a folder was saved by `datasets`, or has a card of a data set, or files that store columns and name their splits."""
+    """Whether a folder was saved by `datasets`, or has a data set card, or columnar files named after splits."""
     if (folder / "dataset_dict.json").is_file() or ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
         return True
     card = card_of(_text(folder, CARD))
@@ -42,9 +42,9 @@ def _text(folder: Path, name: str) -> str | None:
 
 
 def files_of(folder: Path, file: FileConfig) -> list[Path]:
-    """The files of the subset and the split that are named. Raises DataError where there are several, or none."""
+    """The files of the given subset and split. Raises DataError where there are several, or none."""
     if not folder.is_dir():
-        raise DataError(f"There is no folder `{folder}`, as a data set that `datasets` saved is one.")
+        raise DataError(f"There is no folder `{folder}`; a data set saved by `datasets` is a folder.")
     names = chosen(_names(folder), lambda name: _text(folder, name), file.subset, file.split, str(folder))
     return [folder / name for name in names]
 
@@ -57,7 +57,7 @@ def _parts(reading: Reading) -> Iterator[tuple[ReaderPlugin, Reading]]:
 
 
 def read(reading: Reading) -> Located:
-    """The records of all files, counted through."""
+    """The records of all files, numbered consecutively."""
     count = 0
     for plugin, part in _parts(reading):
         for _, record in plugin.read(part):
@@ -66,7 +66,7 @@ def read(reading: Reading) -> Located:
 
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
-    """The same in frames, where all files have them."""
+    """The same records in data frames, if all files support them."""
     parts = list(_parts(reading))
     if any(plugin.frames is None for plugin, _ in parts):
         raise IrregularError

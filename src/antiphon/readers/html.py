@@ -1,4 +1,4 @@
-"""Documents in HTML: text by sentence, with its inline tags, and the attributes that people read. Structure, scripts and code stay.
+"""HTML documents: text by sentence, with its inline tags, and the attributes that people read. Structure, scripts and code stay unchanged.
 
 What is text, and what is not, follows the standard (WHATWG, HTML): `translate="no"`, and the class `notranslate` that is its forerunner,
 keep an element as it is; `alt`, `title`, `placeholder`, `aria-label` and the description of a page are texts.
@@ -30,7 +30,7 @@ _CHARSET = re.compile(rb"<meta[^>]*charset\s*=\s*[\"']?([A-Za-z0-9_-]+)", re.IGN
 
 
 def text_atoms(text: str, first: int, last: int) -> Iterator[Atom]:
-    """Text and entities of a stretch without tags."""
+    """The text and entities of a stretch without tags."""
     at = first
     for entity in _ENTITY.finditer(text, first, last):
         if at < entity.start():
@@ -42,13 +42,13 @@ def text_atoms(text: str, first: int, last: int) -> Iterator[Atom]:
 
 
 def escaped(text: str) -> str:
-    """Text as it stands between tags."""
+    """Text escaped for use between tags."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\u00a0", "&nbsp;")
 
 
 @final
 class _Scan:
-    """Goes through the tokens of a file, and gathers those of a paragraph."""
+    """Goes through the tokens of a file, and collects those of a paragraph."""
 
     def __init__(self, text: str, found: list[Token]):
         self._text, self._tokens = text, found
@@ -85,7 +85,7 @@ class _Scan:
         return found.get("translate", "").lower() == "no" or "notranslate" in found.get("class", "").split()
 
     def _end_of(self, at: int) -> int:
-        """The token that closes an element, or the element itself if it has no content, or the last one."""
+        """The token that closes an element, or the element's own if it has no content, or the last one."""
         first = self._tokens[at]
         if first.name in VOID or self._text[first.start : first.end].endswith("/>"):
             return at
@@ -99,7 +99,7 @@ class _Scan:
         return len(self._tokens) - 1
 
     def _keep(self, at: int, end: int) -> None:
-        """An inline element as it is: its text, where it has nothing else, is read, since the sentence needs it."""
+        """Keep an inline element unchanged; its text, if it contains nothing else, is read, since the sentence needs it."""
         start, last = self._tokens[at].start, self._tokens[end].end
         inner = self._tokens[at + 1 : end]
         if len(inner) == 1 and inner[0].is_text:
@@ -109,7 +109,7 @@ class _Scan:
             self._atoms.append(Atom(start, last, "alone"))
 
     def _ended(self) -> Iterator[Block]:
-        """The paragraph that ends here, if it has text."""
+        """The finished paragraph, if it has text."""
         atoms, self._atoms = self._atoms, []
         texts = [atom for atom in atoms if atom.kind in ("text", "verbatim") and atom.text.strip()]
         if texts:
@@ -136,7 +136,7 @@ class _Scan:
 
 
 def _balanced(atoms: list[Atom], inside: list[Atom]) -> list[Atom]:
-    """The atoms from the first text to the last, and the halves of pairs around them that have their other half within."""
+    """The atoms from the first text to the last, with those halves of pairs around them whose other half lies within."""
     first, last = atoms.index(inside[0]), atoms.index(inside[-1])
     depth = lowest = 0
     for atom in inside:
@@ -154,7 +154,7 @@ def _balanced(atoms: list[Atom], inside: list[Atom]) -> list[Atom]:
 
 
 def blocks(text: str, name: str, first: int = 0, last: int | None = None) -> Iterator[Block | tuple[int, str]]:
-    """The paragraphs and attributes of a stretch of a file. Raises DataError where it has no tag at all."""
+    """The paragraphs and attributes in a stretch of a file. Raises DataError where there is no tag at all."""
     found = list(tokens(text, first, len(text) if last is None else last))
     if not any(token.name for token in found):
         raise DataError(f"`{name}` must be HTML, but has no tag. Set `format: document` of this file if it is plain text.")
@@ -173,7 +173,7 @@ def blocks(text: str, name: str, first: int = 0, last: int | None = None) -> Ite
 
 
 def encoding_of(opening: bytes) -> str | None:
-    """The encoding that a page names, where Python knows it."""
+    """The encoding that a page declares, if Python supports it."""
     named = _CHARSET.search(opening)
     try:
         return None if named is None else codecs.lookup(named[1].decode("ascii")).name
@@ -196,7 +196,7 @@ FORMAT = DocumentFormat(
 
 plugin = ReaderPlugin(
     name="html",
-    summary="web pages, for prediction; a sentence a record, with tags and code kept in their places",
+    summary="web pages, for prediction; one record per sentence, with tags and code kept in their places",
     suffixes=(".html", ".htm", ".xhtml"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

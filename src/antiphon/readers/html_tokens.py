@@ -1,4 +1,5 @@
-"""HTML as tags and text with their places: enough of its syntax to leave every byte where it was (WHATWG, HTML, section 13.2.5).
+"""HTML as tags and text with their positions: as much of its syntax as is needed to keep every byte in place (WHATWG, HTML, section
+13.2.5).
 
 Unusual: no tree is made, since one that mends errors could not be written as the file was.
 """
@@ -17,7 +18,7 @@ OPAQUE = frozenset(("script", "style", "pre", "textarea", "svg", "math", "templa
 
 @dataclass(frozen=True)
 class Token:
-    """A tag, a comment (without a name), or text between them (`is_text`), from one letter of the file to before another."""
+    """A tag, a comment (without a name), or text between them (`is_text`), with its first letter in the file and the one after its last."""
 
     start: int
     end: int
@@ -30,7 +31,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute with a value, and where that stands."""
+    """An attribute with a value, and the value's position."""
 
     name: str
     value: str

@@ -1,4 +1,4 @@
-"""A text with tags in it as XLIFF and TMX have them: the text alone, for a model, and what stands where in it.
+"""Texts with inline tags, as in XLIFF and TMX: the text alone, for a model, and the positions of the tags.
 
 Elements that hold text (`g`, `mrk`, `pc`, `hi`) become two pieces around a part of the text. Those that hold code of another format
 (`bpt`, `ept`, `ph`, `it`, `ut`, with their `sub`), or nothing (`x`, `bx`, `ex`, `sc`, `ec`, `cp`, `sm`, `em`), are pieces as a whole; two
@@ -28,7 +28,7 @@ _BLANKS = re.compile(" {2,}")
 @final
 @dataclass(frozen=True)
 class Inline:
-    """What a source, a target or a segment holds."""
+    """The content of a source, a target or a segment."""
 
     raw: str
     """As it stands in the file."""
@@ -39,11 +39,11 @@ class Inline:
 
     @property
     def plain(self) -> str:
-        """What a model is given: the text without white space at its ends, with one blank where a tag stood between two."""
+        """The input for a model: the text without white space at its ends, with one blank where a tag separates two words."""
         return (_BLANKS.sub(" ", self.text) if self.pieces else self.text).strip()
 
     def written(self, said: Said) -> str:
-        """What is said, as it is written into a file: with these tags, and the white space around the text.
+        """A translation as written into a file: with these tags, and the original's surrounding white space.
 
         Raises MissingError when a part that must stay as it is does not.
         """
@@ -60,7 +60,7 @@ class Inline:
         return "".join([*parts, escaped(text[at:])])
 
     def _spaced(self, number: int, text: str, spot: int) -> str:
-        """A tag as it is written at a place; a lone one that has blanks on both sides, and words behind these, has them there."""
+        """A tag as written at a position; a lone one with blanks on both sides in the source gets them here too, if words follow."""
         piece = self.pieces[number]
         before, behind = self.text[: piece.place], self.text[piece.place :]
         free = piece.role == "alone" and before.strip() and behind.strip() and before[-1].isspace() and behind[0].isspace()
@@ -71,7 +71,8 @@ class Inline:
 
 
 def inline(children: Sequence[Element | Token], *, keeps_space: bool = False) -> Inline:
-    """What is in an element. Without `keeps_space` a line end, with the white space around it, is a blank, as it only wraps the text."""
+    """The content of an element. Without `keeps_space` a line end, with the white space around it, is a blank, as it only wraps the
+    text."""
     found = _Pieces()
     found.take(children, keeps_space=keeps_space)
     raw = "".join(child.raw for child in children)
@@ -79,7 +80,7 @@ def inline(children: Sequence[Element | Token], *, keeps_space: bool = False) ->
 
 
 class _Pieces:
-    """Texts and pieces as they are met."""
+    """Texts and tags in order of occurrence."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -88,7 +89,7 @@ class _Pieces:
         self._place = 0
 
     def take(self, children: Iterable[Element | Token], *, keeps_space: bool) -> None:
-        """Add what is in an element."""
+        """Add the content of an element."""
         for child in children:
             if isinstance(child, Token):
                 self._take_token(child, keeps_space=keeps_space)
@@ -124,14 +125,14 @@ def _stays(child: Element) -> bool:
 
 
 def _is_break(child: Element) -> bool:
-    """Whether it parts two words, as a line end does."""
+    """Whether a tag separates two words, like a line end."""
     attributes = child.attributes
     kind = attributes.get("ctype") or attributes.get("subType") or attributes.get("type") or ""
     return kind in ("lb", "xlf:lb") or attributes.get("equiv") == "\n"
 
 
 def _key(child: Element) -> tuple[str, str] | None:
-    """What it shares with the one that it belongs to: the opening tag's name, and an identity."""
+    """What a tag shares with its counterpart: the opening tag's name, and an identity."""
     name = _CLOSING.get(child.name, child.name)
     if name not in _OPENING or child.attributes.get("isolated") == "yes":
         return None
@@ -140,7 +141,7 @@ def _key(child: Element) -> tuple[str, str] | None:
 
 
 def _paired(pieces: list[Piece], keys: Sequence[tuple[str, str] | None]) -> list[Piece]:
-    """The pieces, with those that belong together as two around something."""
+    """The tags, with counterparts joined to pairs."""
     open_ones: dict[tuple[str, str], int] = {}
     for number, key in enumerate(keys):
         if key is None:

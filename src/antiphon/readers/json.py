@@ -1,4 +1,5 @@
-"""JSON: a list of objects, or an object with one such list in it, such as {"data": [...]}. Several objects, a line each, are JSON lines.
+"""JSON: a list of objects, or an object with one such list in it, such as {"data": [...]}. Several objects on lines of their own are JSON
+lines.
 
 Unusual here: a record is taken from the text when its brace closes, so that a file of many lines is never in memory as a whole. What is
 left of the text, with a 0 for each record, must be JSON, too.
@@ -23,7 +24,7 @@ _OPENING = {"}": "{", "]": "["}
 
 
 def read(reading: Reading) -> Located:
-    """A record an object; a required column may be a field within another, such as `translation.en`."""
+    """A record for each object; a required column may be a nested field, such as `translation.en`."""
     if _is_lines(reading.path, reading.file.encoding):
         yield from jsonl.read(reading)
         return
@@ -38,7 +39,7 @@ def read(reading: Reading) -> Located:
 
 
 def _is_lines(path: Path, encoding: str) -> bool:
-    """Whether the first line is a whole object, and another one follows."""
+    """Whether the first line is a complete object, followed by another one."""
     lines = list(islice((line for _, line in read_lines(path, encoding) if line.strip()), 2))
     try:
         return len(lines) == 2 and isinstance(json.loads(lines[0]), dict)
@@ -48,7 +49,7 @@ def _is_lines(path: Path, encoding: str) -> bool:
 
 @dataclass
 class _Text:
-    """A file that is read piece by piece."""
+    """A file that is read in pieces."""
 
     path: Path
     open: list[tuple[str, int]] = field(default_factory=list)
@@ -65,7 +66,7 @@ class _Text:
     """The text of the record that has begun."""
 
     def records(self, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line, record) of each. Raises DataError that names the line of what is no JSON."""
+        """(line, record) of each record. Raises DataError with the line for invalid JSON."""
         first = 0
         for number, line in read_lines(self.path, encoding, with_ends=True):
             cut = 0
@@ -93,7 +94,7 @@ class _Text:
                 yield 1, left
 
     def _begins(self, piece: str, number: int) -> bool:
-        """Whether a record begins with this piece of text; notes where the list of all records is found."""
+        """Whether a record begins with this piece of text; also detects where the list of records begins."""
         if self.base is None and piece == "{" and self.before == "[" and self._in_list():
             if self.list_line is not None:
                 raise DataError(
@@ -108,12 +109,12 @@ class _Text:
         return True
 
     def _in_list(self) -> bool:
-        """Whether what is open is a list at the top, or one in an object at the top."""
+        """Whether the open brackets are a list at the top, or one in an object at the top."""
         brackets = "".join(bracket for bracket, _ in self.open)
         return brackets in ("[", "{[")
 
     def _follow(self, piece: str, number: int) -> None:
-        """Keep track of the brackets."""
+        """Update the stack of open brackets."""
         if piece in "{[":
             self.open.append((piece, number))
         elif piece in "}]":

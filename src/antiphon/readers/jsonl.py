@@ -1,4 +1,4 @@
-"""A JSON object a line."""
+"""JSON lines: a JSON object per line."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from antiphon.errors import DataError
 
 
 def read(reading: Reading) -> Located:
-    """A record a line; a required column may be a field within another, such as `translation.en`."""
+    """A record for each line; a required column may be a nested field, such as `translation.en`."""
     path, blank, found = reading.path, 0, False
     for number, line in read_lines(path, reading.file.encoding):
         if not line.strip():
@@ -27,7 +27,7 @@ def read(reading: Reading) -> Located:
 
 
 def json_object(path: Path, number: int, line: str, required: Sequence[str]) -> Record:
-    """The object of a line. Raises DataError when it is none, or lacks a required column."""
+    """The object on a line. Raises DataError when it is not an object, or lacks a required column."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -45,7 +45,7 @@ def json_object(path: Path, number: int, line: str, required: Sequence[str]) -> 
 
 plugin = ReaderPlugin(
     name="jsonl",
-    summary="a JSON object a line; fields within objects as `translation.en`",
+    summary="one JSON object per line; fields within objects as `translation.en`",
     suffixes=(".jsonl", ".ndjson"),
     read=read,
     line_of=lambda _, number: number + 1,

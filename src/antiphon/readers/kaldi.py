@@ -29,7 +29,7 @@ _Place = tuple[int, str, dict[str, Any] | Skip]
 
 
 class _Utterance(NamedTuple):
-    """Where an utterance lies: seconds, None where it is all of the recording, and a channel from 1."""
+    """The place of an utterance: start and end in seconds, None for the whole recording, and a channel from 1."""
 
     line: int
     name: str
@@ -40,7 +40,8 @@ class _Utterance(NamedTuple):
 
 
 def read(reading: Reading) -> Located:
-    """A record an utterance: of `segments`, or without it of `wav.scp`, in this order; of `feats.scp` where features are wanted."""
+    """A record for each utterance: those of `segments`, or without it of `wav.scp`, in this order; those of `feats.scp` for precomputed
+    features."""
     folder = reading.path
     if not folder.is_dir():
         raise DataError(f"`{folder}` must be a folder with wav.scp in it to be read as kaldi. Name the folder, not a file.")
@@ -69,7 +70,7 @@ def read(reading: Reading) -> Located:
 
 
 def _check_there(folder: Path, precomputed: bool) -> None:
-    """Refuse a folder without what is wanted of it."""
+    """Refuse a folder without the necessary files."""
     if precomputed and not (folder / "feats.scp").exists():
         raise DataError(
             f"`{folder}` has no features (feats.scp), which `task.features.kind: precomputed` learns from. Make them by Kaldi's"
@@ -83,7 +84,7 @@ def _check_there(folder: Path, precomputed: bool) -> None:
 
 
 def _recordings(folder: Path, source: str) -> Iterator[_Place]:
-    """Recordings, or their parts."""
+    """The utterances as recordings, or parts of them."""
     recordings = _table(folder, "wav.scp")
     for line, utterance, recording, start, end, channel in _utterances(folder):
         if recording not in recordings:
@@ -94,7 +95,7 @@ def _recordings(folder: Path, source: str) -> Iterator[_Place]:
 
 
 def _features(folder: Path, source: str) -> Iterator[_Place]:
-    """Places of matrices, each of which is an utterance; `offset` says at which second of the recording it begins."""
+    """The utterances as matrices of features; `offset` is the second of the recording at which one begins."""
     segments = {one.name: one for one in _utterances(folder)} if (folder / "segments").exists() else {}
     statistics, speakers = _table(folder, "cmvn.scp"), _table(folder, "utt2spk")
     counts, shift = _table(folder, "utt2num_frames"), _frame_shift(folder)
@@ -123,7 +124,7 @@ def _count(folder: Path, line: int, said: str) -> int:
 
 
 def _frame_shift(folder: Path) -> float | None:
-    """Seconds from one frame to the next, where Kaldi noted them."""
+    """The frame shift in seconds, if Kaldi recorded it."""
     path = folder / "frame_shift"
     if not path.exists():
         return None
@@ -134,14 +135,14 @@ def _frame_shift(folder: Path) -> float | None:
 
 
 def _columns(reading: Reading, texts: object, more: dict[str, dict[str, tuple[int, str]]], told: tuple[str, ...]) -> Iterator[str]:
-    """The columns that records have."""
+    """The columns of the records."""
     yield from (reading.source, *told)
     yield from (reading.target,) if texts else ()
     yield from (column for column, table in more.items() if table)
 
 
 def _table(folder: Path, name: str) -> dict[str, tuple[int, str]]:
-    """id -> (line, what belongs to it); nothing where there is no such file."""
+    """id -> (line, rest of the line); empty if there is no such file."""
     found: dict[str, tuple[int, str]] = {}
     path = folder / name
     for line, content in read_lines(path) if path.exists() else ():
@@ -180,7 +181,7 @@ def _of(utterance: str, table: dict[str, tuple[int, str]], folder: Path, column:
 
 
 def _name(folder: Path, table: str, line: int, named: str) -> str:
-    """The name of a recording, or the place of a matrix. Raises DataError for a command."""
+    """The name of a recording, or the location of a matrix. Raises DataError for a command."""
     where, what = f"{folder / table}:{line}", "a recording" if table == "wav.scp" else "a place in an archive"
     if named.endswith("|") or named.startswith("|"):
         instead, copies = (f"Write {_instead(named)}, or let", "wav-copy") if table == "wav.scp" else ("Let", "copy-feats")
@@ -194,14 +195,14 @@ def _name(folder: Path, table: str, line: int, named: str) -> str:
 
 
 def _instead(command: str) -> str:
-    """What to write for a command that gives a recording as it is in a file."""
+    """A replacement for a command that outputs a recording which is already in a file."""
     files = [word for word in re.split(r"[\s\"'|]+", command) if word.lower().endswith(AUDIO_SUFFIXES)]
     is_whole = files and not re.search(r"-c\s*\d|remix|trim|speed", command)  # it would be heard as it is, without these
     return f"the name of its file, {files[0]}" if is_whole else "the name of a file"
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is a data directory."""
+    """Whether a folder is a Kaldi data directory."""
     return any((path / name).is_file() for name in ("wav.scp", "feats.scp"))
 
 

@@ -1,4 +1,4 @@
-"""Lhotse's manifests as JSON lines: cuts, or supervisions with the recordings beside them, or recordings alone.
+"""Lhotse's manifests as JSON lines: cuts, or supervisions beside their recordings, or recordings alone.
 
 A cut is a part of a recording with what is said in it, in one or more supervisions, each of which is a record (as `trim_to_supervisions`
 makes them; Żelasko et al. 2021, Lhotse: a speech data representation library). Times of supervisions in cuts count from the cut's start.
@@ -25,7 +25,7 @@ _ENDINGS = ("", ".gz", ".zst")
 
 
 def read(reading: Reading) -> Located:
-    """A record a supervision, or of what has none a record a cut, or a recording."""
+    """A record for each supervision, or where there are none for each cut or recording."""
     path = _file_in(reading.path) if reading.path.is_dir() else reading.path
     recordings: dict[str, Mapping[str, Any]] | None = None
     for line, row in _rows(path):
@@ -83,7 +83,7 @@ def _of_cut(reading: Reading, path: Path, line: int, cut: Mapping[str, Any]) -> 
 
 
 def _out_of_shard(path: Path, line: int, cut: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The cut, whose sound is in a shard beside it where Lhotse Shar has put it: `cuts.000000.jsonl.gz` and `recording.000000.tar`."""
+    """The cut, with its audio in a shard beside it if Lhotse Shar has put it there: `cuts.000000.jsonl.gz` and `recording.000000.tar`."""
     sources = cut["recording"]["sources"]
     if [source["type"] for source in sources] != ["shar"]:
         return cut
@@ -114,7 +114,7 @@ def _of_recording(reading: Reading, path: Path, line: int, row: Mapping[str, Any
 def _record(
     reading: Reading, place: str, recording: Mapping[str, Any], bounds: tuple[float, float] | None, channel: Any, said: Mapping[str, Any]
 ) -> Record | Skip:
-    """A part of a recording with what a supervision says of it; Skip where that has no text, and one is wanted."""
+    """A part of a recording with the data of a supervision; Skip if this has no text, and one is needed."""
     text = said.get("text")
     if reading.with_targets and text is None:
         return Skip("no text")
@@ -134,7 +134,8 @@ def _record(
 
 
 def _source(place: str, recording: Mapping[str, Any], channel: Any) -> tuple[str, int | None]:
-    """The file of a recording, and which of its channels is heard; None is the mix. Raises DataError for what is in no file, or changed."""
+    """The audio file of a recording, and the selected channel; None is the mix. Raises DataError for audio that is in no file, or is
+    transformed."""
     changes = [one.get("name") if isinstance(one, Mapping) else one for one in recording.get("transforms") or ()]
     if any(name != "Resample" for name in changes):
         raise DataError(
@@ -171,12 +172,12 @@ def _beside(path: Path, kind: str) -> Path:
 
 
 def _file_in(folder: Path) -> Path:
-    """The manifest in a folder that has all to learn from: cuts, or supervisions beside their recordings."""
+    """The manifest in a folder with everything needed for training: cuts, or supervisions beside their recordings."""
     return next(path for name in ("cuts", "supervisions") for end in _ENDINGS if (path := folder / f"{name}.jsonl{end}").exists())
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder has manifests of these names."""
+    """Whether a folder has manifests with these names."""
     return any((path / f"{name}.jsonl{end}").is_file() for name in ("cuts", "supervisions") for end in _ENDINGS)
 
 

@@ -1,4 +1,4 @@
-"""LibriSpeech as it is downloaded: folders of speakers and chapters, with `19-198.trans.txt` beside `19-198-0000.flac`.
+"""LibriSpeech as downloaded: folders of speakers and chapters, with `19-198.trans.txt` beside `19-198-0000.flac`.
 
 Panayotov et al. 2015, LibriSpeech: an ASR corpus based on public domain audio books. A line of a transcript is an utterance's name, which
 says speaker and chapter, and its text.
@@ -20,7 +20,7 @@ _DEEPEST = 3  # below a split: speaker, chapter
 
 
 def read(reading: Reading) -> Located:
-    """A record a line of the transcripts, by their names, counted through all of them."""
+    """A record for each line of the transcripts, sorted by name, numbered consecutively."""
     folder, number = _split(reading.path, reading.file.split), 0
     for transcript in sorted(folder.rglob(f"*{_ENDING}")):
         for line, content in read_lines(transcript):
@@ -44,7 +44,7 @@ def read(reading: Reading) -> Located:
 
 
 def _split(folder: Path, named: str | None) -> Path:
-    """The folder of a split; of one with several splits one must be named, as they hold what is to be tested."""
+    """The folder of a split; if there are several splits one must be named, as some are for testing."""
     if named is not None:
         if not (folder / named).is_dir():
             raise DataError(f"`split` of `{folder}` must be a folder in it, but is {named!r}.")
@@ -56,7 +56,7 @@ def _split(folder: Path, named: str | None) -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder has transcripts in it, where LibriSpeech has them."""
+    """Whether a folder has transcripts in the places of LibriSpeech."""
     return _has(path, _DEEPEST)
 
 

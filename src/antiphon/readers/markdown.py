@@ -21,7 +21,7 @@ _SPECIAL = (re.compile(r"[\\`*\[\]<]"), re.compile(r"[\\`*_\[\]<~$&|{:]"))
 
 
 def blocks(text: str, name: str) -> Iterator[Block | tuple[int, str]]:
-    """The blocks of a file, and what is none; texts within blocks of HTML are as they are there."""
+    """The blocks of a file, and the stretches that are none; texts within HTML blocks are split as in HTML."""
     scan = BlockScan(text)
     found = list(scan.blocks())
     labels = frozenset(map(label_of, scan.labels))
@@ -41,7 +41,7 @@ def _block(text: str, one: Stretch, labels: frozenset[str]) -> Block:
 
 
 def put(block: Block, part: Part, said: str, links: tuple[tuple[int, int], ...] | None) -> list[Segment]:
-    """What was said with its marks, escaped where that is needed. Raises DataError where its marks would mean something else."""
+    """The translation with its marks, escaped where necessary. Raises DataError if its marks would get another meaning."""
     if not block.kind:
         return html.FORMAT.put(block, part, said, links)
     for escaped in _WAYS:
@@ -50,7 +50,7 @@ def put(block: Block, part: Part, said: str, links: tuple[tuple[int, int], ...] 
         again = MarkedText(raw, inline_atoms(raw, 0, len(raw), [], block.labels))
         if again.text.strip() == said and _marks(again) == _marks(part):
             return segments
-    raise DataError("its marks (emphasis, a link) would not be read as such where they are in the translation")
+    raise DataError("its marks (emphasis, a link) would not be read as marks at their places in the translation")
 
 
 _WAYS = (str, partial(_SPECIAL[0].sub, r"\\\g<0>"), partial(_SPECIAL[1].sub, r"\\\g<0>"))
@@ -58,7 +58,7 @@ _WAYS = (str, partial(_SPECIAL[0].sub, r"\\\g<0>"), partial(_SPECIAL[1].sub, r"\
 
 
 def _guarded(block: Block, part: Part, segments: list[Segment]) -> list[Segment]:
-    """The segments of what may stand at the beginning of a line, or in a cell."""
+    """Segments, escaped where they begin a line, or lie in a table cell."""
     if block.kind == "cell":
         return [Segment(re.sub(r"(?<!\\)\|", r"\\|", one.raw), one.shown) if one.shown else one for one in segments]
     if part.first == block.first and segments and segments[0].shown == segments[0].raw and (mark := _STARTS.match(text_of(segments))):
@@ -69,7 +69,7 @@ def _guarded(block: Block, part: Part, segments: list[Segment]) -> list[Segment]
 
 
 def _marks(marked: MarkedText | Part) -> list[tuple[str, bool]]:
-    """What marks there are, in any order."""
+    """The marks in a text, without their order."""
     return sorted((mark.raw.strip() + mark.closing, mark.is_pair) for mark in marked.marks)
 
 
@@ -77,7 +77,7 @@ FORMAT = DocumentFormat(blocks=blocks, put=put, stays=lambda word: _STARTS.match
 
 plugin = ReaderPlugin(
     name="markdown",
-    summary="Markdown, for prediction; a sentence a record, with structure, code and links kept",
+    summary="Markdown, for prediction; one record per sentence, with structure, code and links kept",
     suffixes=(".md", ".markdown", ".mdown"),
     read=partial(located, format=FORMAT),
     back=partial(DocumentRewriter, format=FORMAT),

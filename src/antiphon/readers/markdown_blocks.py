@@ -1,4 +1,4 @@
-"""The blocks of a Markdown file: paragraphs, headings and cells of tables, and everything else (CommonMark 0.31, section 4 and 5, and GFM).
+"""The block structure of Markdown: paragraphs, headings and table cells, and everything else (CommonMark 0.31, section 4 and 5, and GFM).
 
 Unusual: lines are told apart one by one, with the indentation of the lists that they are in, and no tree is made of them.
 """
@@ -34,7 +34,7 @@ _HARD = re.compile(r"(?: {2,}|\\)$")
 
 @dataclass(frozen=True)
 class Stretch:
-    """Text of a block: where it stands, its line ends with what begins the next lines, and what it is."""
+    """The text of a block: its position, its line ends with the prefixes of the next lines, and its kind."""
 
     first: int
     last: int
@@ -44,7 +44,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Left:
-    """What is no text, or HTML that has texts of its own."""
+    """A stretch that is not text, or HTML with texts of its own."""
 
     first: int
     last: int
@@ -111,7 +111,7 @@ class BlockScan:
         yield from self._ended()
 
     def _front(self, spans: list[tuple[int, int]]) -> int:
-        """How many lines the front matter has."""
+        """The number of lines of the front matter."""
         mark = self.text[slice(*spans[0])].rstrip() if spans else ""
         if mark not in ("---", "+++"):
             return 0
@@ -119,7 +119,7 @@ class BlockScan:
         return next((at + 1 for at in range(1, len(spans)) if self.text[slice(*spans[at])].rstrip() in ends), 0)
 
     def _leave(self, line: str) -> int:
-        """Leave the list items that a line is not in; how far it is indented within the others."""
+        """Close the list items that a line does not belong to; returns its indentation within the others."""
         width = len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
         if self._lines and _ITEM.match(line) is None:
             return 0  # it goes on
@@ -128,14 +128,14 @@ class BlockScan:
         return width - (self._indents[-1] if self._indents else 0)
 
     def _fenced(self, spans: list[tuple[int, int]], at: int, mark: str) -> int:
-        """The line behind a fenced block."""
+        """The line after a fenced block."""
         if mark == "$$" and self.text[slice(*spans[at])].count("$$") > 1:
             return at + 1
         closing = re.compile(rf"(?:[ \t]{{0,3}}>)*[ \t]*{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$" if mark != "$$" else r".*\$\$[ \t]*$")
         return next((end + 1 for end in range(at + 1, len(spans)) if closing.match(self.text, *spans[end])), len(spans))
 
     def _html(self, spans: list[tuple[int, int]], at: int, line: str) -> int:
-        """The line behind a block of HTML that begins here, or this one."""
+        """The line after an HTML block that begins here, or this one."""
         if _HTML.match(line) is None or (self._lines and _BLOCK_TAG.match(line) is None and not line.lstrip().startswith("<!--")):
             return at
         only_tag = re.match(r"[ \t]*</?[A-Za-z][^<>]*>[ \t]*$", line)
@@ -148,7 +148,7 @@ class BlockScan:
         return next((one for one in range(at, len(spans)) if not self.text[slice(*spans[one])].strip()), len(spans))
 
     def _table(self, spans: list[tuple[int, int]], at: int) -> int:
-        """The line behind a table that begins here, or this one."""
+        """The line after a table that begins here, or this one."""
         if at + 1 >= len(spans) or "|" not in self.text[slice(*spans[at])]:
             return at
         divider = self.text[slice(*spans[at + 1])]
@@ -167,7 +167,7 @@ class BlockScan:
                 yield Stretch(begin, begin + len(inner), is_cell=True)
 
     def _line(self, start: int, last: int) -> Iterator[Stretch | Left]:
-        """A line that is not in a block of its own: of a paragraph, a heading, or a mark between blocks."""
+        """Process a line outside of special blocks: of a paragraph, a heading, or a separator between blocks."""
         line = self.text[start:last]
         if (self._lines and _UNDERLINE.match(line)) or _RULE.match(line):
             yield from self._ended()
@@ -204,7 +204,7 @@ class BlockScan:
                 yield from self._ended()
 
     def _begin(self, start: int, last: int) -> None:
-        """Take a line into the paragraph."""
+        """Add a line to the paragraph."""
         line = self.text[start:last]
         inner = _HARD.sub("", line)
         left = start + len(inner) - len(inner.lstrip())

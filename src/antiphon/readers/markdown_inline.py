@@ -1,4 +1,4 @@
-"""What stands within a paragraph of Markdown: emphasis, links, code, HTML, escapes, as marks and text (CommonMark 0.31, section 6; GFM).
+"""Inline structure of Markdown: emphasis, links, code, HTML, escapes, as marks and text (CommonMark 0.31, section 6; GFM).
 
 Addresses, code, formulas and placeholders of templates are text that stays. Of a link that is named by its own text, `[text]` or
 `[text][]`, the name is kept when the text changes: `[Text][text]`.
@@ -33,7 +33,7 @@ _LABEL = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]")
 
 
 class Run(NamedTuple):
-    """Letters of emphasis that are still free: from `start` to before `end`."""
+    """Emphasis characters that are not matched yet: from `start` to before `end`."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
 
 def label_of(text: str) -> str:
-    """The name of a link as it is compared."""
+    """The label of a link, normalized for comparison."""
     return " ".join(text.split()).casefold()
 
 
@@ -119,7 +119,7 @@ def _code(text: str, start: int, end: int, breaks: list[tuple[int, int]]) -> str
 
 
 def _closing(text: str, opener: tuple[int, int], start: int, last: int, labels: Set[str]) -> tuple[int, str] | None:
-    """Where the end of a link ends, and how it is written, if there is a link between two brackets."""
+    """Where the closing part of a link ends, and its text, if there is a link between two brackets."""
     if (target := _TARGET.match(text, start + 1, last)) is not None:
         return target.end(), ""
     own = label_of(text[opener[1] : start])
@@ -129,7 +129,7 @@ def _closing(text: str, opener: tuple[int, int], start: int, last: int, labels: 
 
 
 def _run(text: str, start: int, end: int, first: int, last: int) -> Run:
-    """Whether letters of emphasis may open or close (CommonMark, "left-flanking" and "right-flanking")."""
+    """Whether emphasis characters may open or close (CommonMark, "left-flanking" and "right-flanking")."""
     before = text[start - 1] if start > first else " "
     behind = text[end] if end < last else " "
     punctuated = [not letter.isalnum() and not letter.isspace() for letter in (before, behind)]
@@ -141,7 +141,7 @@ def _run(text: str, start: int, end: int, first: int, last: int) -> Run:
 
 
 def _emphasis(text: str, runs: list[Run], links: list[Atom]) -> Iterator[Atom]:
-    """Pairs of emphasis (CommonMark, "process emphasis"), none of which reaches out of a link."""
+    """Pairs of emphasis (CommonMark, "process emphasis"), none of which crosses the border of a link."""
     free = list(runs)
     closer = 0
     while closer < len(free):
@@ -175,7 +175,7 @@ def _matches(text: str, opener: Run, closer: Run) -> bool:
 
 
 def _beside(opener: Run, closer: Run, links: list[Atom]) -> bool:
-    """Whether as many links begin as end between two places."""
+    """Whether the links between two places are balanced."""
     depth = 0
     for atom in sorted(links):
         if opener.start < atom.start < closer.start:

@@ -1,4 +1,4 @@
-"""A text with marks in it: tags, emphasis, links. A model reads the text without them, and they are put back into its translation.
+"""Texts with marks: tags, emphasis, links. A model reads the text without them, and they are put back into its translation.
 
 Where they go says `tag_placement`; marks that stand alone keep their order, since they may be halves of pairs. Text that no model may
 change (code) is looked for in what was said, and must be there.
@@ -13,7 +13,7 @@ from antiphon.readers.tag_placement import Links, Piece, placed
 
 
 class Atom(NamedTuple):
-    """A part of a file's text: where it stands, and what is read of it."""
+    """A part of a file's text: its position, and the text that is read for it."""
 
     start: int
     end: int
@@ -24,7 +24,7 @@ class Atom(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A part of what is written, and what is seen of it."""
+    """A part of the output, and its visible text."""
 
     raw: str
     shown: str
@@ -33,7 +33,7 @@ class Segment(NamedTuple):
 @final
 @dataclass
 class Mark:
-    """A mark, or a pair, or text that stays: from `start` to `end` in the text that is read."""
+    """A mark, or a pair, or text that must stay: from `start` to `end` in the text that is read."""
 
     start: int
     end: int
@@ -52,7 +52,7 @@ class Mark:
 
 @final
 class MarkedText:
-    """A stretch of a file as text, with its marks aside. Runs of white space are one space.
+    """A stretch of a file as text, with its marks separate. Runs of white space become one space.
 
     text     what is read
     places   for each letter of it where it begins and ends in the file
@@ -86,7 +86,7 @@ class MarkedText:
         self.text = "".join(letters)
 
     def _read(self, atom: Atom, letters: list[str]) -> None:
-        """Take the letters of an atom, which stand for all of it where it is written in another way (an escape, an entity)."""
+        """Add the letters of an atom; if it is an escape or an entity, they all stand for the whole of it."""
         same = self.raw[atom.start : atom.end] == atom.text
         for number, letter in enumerate(atom.text):
             if letter.isspace() and letter not in "\u00a0\u202f\u2007":
@@ -98,7 +98,7 @@ class MarkedText:
             self.places.append((atom.start + number, atom.start + number + 1) if same else (atom.start, atom.end))
 
     def _part_spaces(self, place: int) -> None:
-        """Give the second of two spaces to the mark between them, which is to stand apart from words on both sides."""
+        """Assign the second of two spaces to the mark between them, which is to be separated from words on both sides."""
         if (
             self.marks
             and self.marks[-1].start == place
@@ -107,7 +107,7 @@ class MarkedText:
             self.marks[-1].raw = f"{self.marks[-1].raw.rstrip(' ')} "
 
     def allows(self, place: int, starts: set[int], ends: set[int]) -> bool:
-        """Whether a sentence may begin at a place: not within a pair, unless the pair begins and ends with a sentence, too."""
+        """Whether a sentence may begin at a place: not within a pair, unless the pair begins and ends together with a sentence."""
         return all(
             (not mark.is_pair and not mark.verbatim)
             or not mark.start < place < mark.end
@@ -116,7 +116,7 @@ class MarkedText:
         )
 
     def part(self, start: int, end: int) -> "Part":
-        """The part from one letter to before another. Marks at its edges are outside, unless they are halves of pairs within."""
+        """The part from one letter to before another. Marks at its edges belong to the outside, unless they are halves of pairs within."""
         within = [
             mark
             for mark in self.marks
@@ -133,7 +133,7 @@ class MarkedText:
 @final
 @dataclass(frozen=True)
 class Part:
-    """A part of a marked text: letters, the stretch of the file that they stand in, and the marks in it."""
+    """A part of a marked text: letters, their stretch in the file, and the marks within."""
 
     whole: MarkedText
     start: int
@@ -144,26 +144,26 @@ class Part:
 
     @property
     def text(self) -> str:
-        """What is read of it."""
+        """The text that is read."""
         return self.whole.text[self.start : self.end]
 
     @property
     def raw(self) -> str:
-        """How it stands in the file."""
+        """The text as written in the file."""
         return self.whole.raw[self.first : self.last]
 
     @property
     def has_marks(self) -> bool:
-        """Whether there is something to be put in its place by words."""
+        """Whether there are marks that must be placed by word alignment."""
         return any(not mark.verbatim for mark in self.marks)
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """What must be said as it is."""
+        """Phrases that must occur unchanged in the translation."""
         return tuple(mark.verbatim for mark in self.marks if mark.verbatim)
 
     def written(self, said: str, links: Links | None, escaped: Callable[[str], str]) -> list[Segment]:
-        """What was said with the marks in it, as segments to be written. Raises MissingError when it lacks what must stay."""
+        """The translation with the marks in it, as segments. Raises MissingError when it lacks text that must stay."""
         marks = [_within_part(mark, self) for mark in self.marks]
         pieces = _pieces(marks)
         found, at = list[Segment](), 0
@@ -181,7 +181,7 @@ class Part:
 
 
 def _pieces(marks: Sequence[Mark]) -> list[tuple[Piece, Mark]]:
-    """The halves of pairs, and marks that stand alone, in their order, each with its mark; what stays is between two that are not seen."""
+    """The halves of pairs, and lone marks, in order, each with its mark; text that must stay lies between two invisible halves."""
     found: list[tuple[Piece, Mark]] = []
     opened: list[tuple[int, Mark]] = []
 
@@ -203,14 +203,14 @@ def _pieces(marks: Sequence[Mark]) -> list[tuple[Piece, Mark]]:
 
 
 def _within_part(mark: Mark, part: Part) -> Mark:
-    """A mark with places counted from the beginning of a part; one behind its last letter keeps the space before it."""
+    """A mark with positions relative to a part; one after its last letter keeps the space before it."""
     start, last = mark.start - part.start, part.end - part.start
     raw = f" {mark.raw}" if start > last else mark.raw
     return replace(mark, start=min(start, last), end=min(mark.end - part.start, last), raw=raw)
 
 
 def _tight(letters: Sequence[str], start: int, end: int) -> tuple[int, int]:
-    """A stretch without the spaces at its edges."""
+    """A stretch without spaces at its edges."""
     while start < end and letters[end - 1] == " ":
         end -= 1
     while start < end and letters[start] == " ":
@@ -219,12 +219,12 @@ def _tight(letters: Sequence[str], start: int, end: int) -> tuple[int, int]:
 
 
 def plain_spaces(text: str) -> str:
-    """A text with single spaces, and none at its edges, as marked texts are read; no-break spaces stay."""
+    """A text with single spaces, and none at its edges, as in marked texts; no-break spaces are kept."""
     return re.sub(r"[^\S\u00a0\u202f\u2007]+", " ", text).strip(" ")
 
 
 def _plain(text: str, escaped: Callable[[str], str]) -> Iterator[Segment]:
-    """Text as a segment; where letters are written in another way, each is one."""
+    """Text as segments; where letters are escaped, each is a segment."""
     if text and escaped(text) == text:
         yield Segment(text, text)
     else:

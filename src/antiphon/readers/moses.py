@@ -1,4 +1,4 @@
-"""A corpus as OPUS hands it out for Moses: a zip with a text file for each language, aligned by line, among notes on licences.
+"""A corpus in the Moses format of OPUS: a zip with a line-aligned text file for each language, beside licences and notes.
 
 The languages are the endings of the names, `Europarl.de-en.de` and `Europarl.de-en.en` (Tiedemann 2012, "Parallel Data, Tools and
 Interfaces in OPUS"). Unpacked files are named by `source` and `target`, or by what comes before the languages.
@@ -17,7 +17,7 @@ _NOTES = ("README", "LICENSE", "CITATION")
 
 
 def read(reading: Reading) -> Located:
-    """A record a line: the source and, where it is wanted, the target."""
+    """A record for each line: the source and, where needed, the target."""
     path, encoding = reading.path, reading.file.encoding
     names = (reading.source, reading.target)
     check_columns(names, reading.required, f"`{path}`")
@@ -38,7 +38,7 @@ def read(reading: Reading) -> Located:
 
 
 def _member(archive: zipfile.ZipFile, reading: Reading, language: str | None) -> str:
-    """The file of a language. Raises ConfigError when no language is named, DataError when there is not one file of it."""
+    """The file of a language. Raises ConfigError when no language is given, DataError when there is not exactly one file for it."""
     names = [name for name in archive.namelist() if not name.endswith("/") and not PurePosixPath(name).name.startswith(_NOTES)]
     there = sorted({PurePosixPath(name).suffix.removeprefix(".") for name in names} - {"", "ids", "xml", "scores"})
     if language is None:

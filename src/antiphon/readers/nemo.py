@@ -1,4 +1,4 @@
-"""NeMo's manifests: a JSON object a line with `audio_filepath`, `duration`, `text`, and `offset` where it is a part of a recording.
+"""NeMo's manifests: a JSON object per line with `audio_filepath`, `duration`, `text`, and for a part of a recording `offset`.
 
 As NeMo reads them ("Dataset Creation" in the manual of its ASR collection), a record begins at `offset`, or 0, and lasts `duration`.
 Of data that was put into shards, the line with `shard_id: 3` names a member of `audio_3.tar` beside the manifest.
@@ -16,7 +16,7 @@ from antiphon.readers.jsonl import json_object
 
 
 def read(reading: Reading) -> Located:
-    """A record a line, with all that the line says, and `start` and `end`."""
+    """A record for each line, with all of its fields, and `start` and `end`."""
     for number, line in read_lines(reading.path, reading.file.encoding):
         if not line.strip():
             continue  # NeMo writes none, but goes past them

@@ -1,4 +1,4 @@
-"""Parquet, read batch by batch: a file, or a folder of files, in partitions or not."""
+"""Parquet, read in batches: a file, or a folder of files, partitioned or not."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scan(path: Path) -> "polars.LazyFrame":
-    """A file, of which nothing is read yet. Raises DataError where it is none."""
+    """A lazily read file. Raises DataError if it is not parquet."""
     import polars
 
     if path.suffix in COMPRESSIONS:

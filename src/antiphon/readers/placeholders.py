@@ -1,4 +1,5 @@
-"""What must be in a translation as it is in its source: placeholders of programs (`%s`, `%(name)d`, `{0}`, `${name}`), tags and entities.
+"""Text that must be the same in a translation as in its source: placeholders of programs (`%s`, `%(name)d`, `{0}`, `${name}`), tags and
+entities.
 
 They are those of printf and its kin (IEEE Std 1003.1, `fprintf`), of Python's `%` and `str.format` (PEP 3101), of Qt and KDE (`%1`, `%L1`),
 of shells and templates, and the tags and entities of HTML.
@@ -26,7 +27,7 @@ _ELEMENTS = re.compile(
 
 
 def _found(text: str) -> Iterator[re.Match[str]]:
-    """Placeholders in their places. A name in angle brackets that nothing closes (<file>) is one only where HTML has such an element."""
+    """Placeholders with their positions. A name in unclosed angle brackets (<file>) counts only if HTML has such an element."""
     for one in _ALL.finditer(text.replace("%%", "\0\0")):
         name = one["tag"]
         bare = name is not None and not (one["more"] or one["closed"])
@@ -40,7 +41,7 @@ def placeholders(text: str) -> list[str]:
 
 
 def masked(text: str) -> str:
-    """The text with blanks in the places of its placeholders, as long as it was."""
+    """The text with its placeholders overwritten by blanks; its length stays the same."""
     pieces, place = list[str](), 0
     for one in _found(text):
         pieces += (text[place : one.start()], " " * len(one[0]))
@@ -49,7 +50,7 @@ def masked(text: str) -> str:
 
 
 def check_placeholders(source: str, target: str) -> None:
-    """Raise MissingError unless both texts have the same placeholders, each as often, in any order."""
+    """Raise MissingError unless both texts contain the same placeholders equally often, in any order."""
     wanted, found = Counter(placeholders(source)), Counter(placeholders(target))
     lost, added = list((wanted - found).elements()), list((found - wanted).elements())
     if lost:

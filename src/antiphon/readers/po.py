@@ -1,4 +1,4 @@
-"""gettext PO files: each text of a program, or each plural form of one, is a unit.
+"""gettext PO files: each message of a program, or each plural form of one, is a unit.
 
 A text is read without the key of a label (`_File`); a translation gets it again, begins and ends with the blanks and line ends of its
 source, and is marked fuzzy. What gettext's own check would refuse is not written.
@@ -25,7 +25,8 @@ _OPENING = re.compile(rb'^\s*msgid(?:_plural)?\s+".*^\s*msgstr(?:\[\d+\])?\s*"',
 @final
 @dataclass(frozen=True)
 class _Unit:
-    """A text to translate, and what it is translated as, empty where it is not. `mark` is that of keys in this file, `language` its own."""
+    """A text to translate, and its translation, which may be empty. `mark` is that of accelerators in this file, `language` its target
+    language."""
 
     entry: Entry
     form: int
@@ -41,7 +42,7 @@ class _Unit:
         return "untranslated" if not self.target else "fuzzy" if self.entry.is_fuzzy else "translated"
 
     def record(self, reading: Reading) -> dict[str, object]:
-        """Both texts without the key, and what is known of them."""
+        """Source and target without the accelerator, and further columns."""
         source, letter = without_accelerator(self.source, self.mark)
         target = without_accelerator(self.target, self.mark)[0] if letter else self.target
         return {
@@ -56,13 +57,14 @@ class _Unit:
 
 
 def read(reading: Reading) -> Located:
-    """A record a unit: the texts, `state`, `context` (msgctxt), `note` (comments), `form` (the number of a plural form), `language`."""
+    """A record for each unit: source and target, `state`, `context` (msgctxt), `note` (comments), `form` (the number of a plural form),
+    `language`."""
     for line, unit in _chosen(reading, PoText.of(reading)):
         yield line, unit if isinstance(unit, Skip) else unit.record(reading)
 
 
 def _chosen(reading: Reading, text: PoText) -> Iterator[tuple[int, _Unit | Skip]]:
-    """All units of a file in order; instead of those that are not wanted, why."""
+    """All units of a file in order; for units that are not wanted, the reason."""
     wanted = _states(reading)
     for unit in _units(reading, text):
         blank = Skip("blank") if not unit.source.strip() else None
@@ -70,7 +72,7 @@ def _chosen(reading: Reading, text: PoText) -> Iterator[tuple[int, _Unit | Skip]
 
 
 def _states(reading: Reading) -> tuple[str, ...]:
-    """The states of the units that are wanted. Raises ConfigError for one that no unit can have that is."""
+    """The states of the wanted units. Raises ConfigError for a state that wanted units cannot have."""
     allowed = ("translated", "fuzzy", "obsolete") if reading.with_targets else ("untranslated", "fuzzy", "translated")
     for state in reading.file.states:
         if state not in allowed:
@@ -100,13 +102,13 @@ def _units(reading: Reading, text: PoText) -> Iterator[_Unit]:
 
 
 def _said(header: str, field: str) -> str | None:
-    """What a field of the header says; None where there is none."""
+    """The value of a header field; None if it is missing."""
     found = re.search(rf"^{field}:(.*)$", header, re.MULTILINE | re.IGNORECASE)
     return found[1].strip() if found else None
 
 
 def _forms(header: str, texts: Iterable[Entry], place: str) -> PluralForms:
-    """What the header says; where it says nothing, as many forms as there are."""
+    """The number of plural forms in the header; if it is missing, the number of forms that exist."""
     told = plural_forms(header, place)
     if told is not None:
         return told
@@ -116,7 +118,7 @@ def _forms(header: str, texts: Iterable[Entry], place: str) -> PluralForms:
 
 @final
 class PoRewriter(Rewriter):
-    """A PO file that is written again with new translations, each of which is marked fuzzy."""
+    """A PO file rewritten with new translations, each of which is marked fuzzy."""
 
     def __init__(self, reading: Reading):
         self._file = PoText.of(reading)
@@ -127,10 +129,10 @@ class PoRewriter(Rewriter):
         self._width = 0 if any(len(line) > WIDTH + 1 and re.search(r'" *\S+ .*"', line) for line in lines if line[:1] != "#") else WIDTH
 
     def put(self, unit: int, said: Said) -> None:
-        """Take a translation, with the key, the blanks at its edges and the order of placeholders that it must have."""
+        """Put in a translation, after restoring the accelerator, the blanks at its edges and the order of placeholders."""
         one = self._units[unit - 1]
         if not said.text.strip():
-            raise DataError("the translation says nothing")
+            raise DataError("the translation is empty")
         source, letter = without_accelerator(one.source, one.mark)
         begin, end = len(source) - len(source.lstrip()), len(source.rstrip())
         own = one.mark is not None and one.mark not in source  # then a mark that the model says would be one too many
@@ -143,7 +145,7 @@ class PoRewriter(Rewriter):
         self._said.setdefault(one.entry.start, (one.entry, {}))[1][one.form] = text
 
     def content(self) -> bytes:
-        """The file with what was put into it."""
+        """The content of the file with the new translations."""
         text, pieces, place = self._file.text, list[str](), 0
         edits = sorted(edit for entry, said in self._said.values() for edit in self._edits(entry, said))
         for begin, end, new in edits:
@@ -152,13 +154,13 @@ class PoRewriter(Rewriter):
         return "".join([*pieces, text[place:]]).encode(self._file.encoding)
 
     def _edits(self, entry: Entry, said: dict[int, str]) -> Iterator[tuple[int, int, str]]:
-        """(from, to, new text) of each place of an entry that changes."""
+        """(from, to, new text) for each change of an entry."""
         yield from self._noted(entry)
         yield from self._marked(entry)
         yield from self._strings(entry, said)
 
     def _marked(self, entry: Entry) -> Iterator[tuple[int, int, str]]:
-        """What makes the entry fuzzy."""
+        """The edits that mark the entry as fuzzy."""
         if entry.is_fuzzy:
             return
         flags = next((place for place, comment in entry.comments if comment.startswith("#,")), None)
@@ -168,13 +170,13 @@ class PoRewriter(Rewriter):
         yield self._line_before(min([entry.start, *(place for place, comment in entry.comments if comment.startswith("#|"))]), "#, fuzzy")
 
     def _noted(self, entry: Entry) -> Iterator[tuple[int, int, str]]:
-        """The comment that the recipe wants, where the entry has none like it; the comments of translators come first."""
+        """The comment from the recipe, unless the entry has it already; comments of translators come first."""
         if self._note and self._note not in entry.note.split("\n"):
             own = [place for place, comment in entry.comments if not comment.startswith("# ") and comment != "#"]
             yield self._line_before(min([entry.start, *own]), f"# {self._note}")
 
     def _line_before(self, place: int, line: str) -> tuple[int, int, str]:
-        """A line of its own before that of a place."""
+        """An edit that inserts a line before that of a place."""
         text, line_end = self._file.text, self._file.line_end
         begin = text.rfind("\n", 0, place) + 1
         if text[begin:place].strip(" \t\ufeff"):  # the entry before it ends on the same line
@@ -183,7 +185,7 @@ class PoRewriter(Rewriter):
         return begin, begin, f"{line}{line_end}"
 
     def _strings(self, entry: Entry, said: dict[int, str]) -> Iterator[tuple[int, int, str]]:
-        """The new texts in their places, or behind the last one."""
+        """The new texts in their places, or after the last one."""
         more, last = [], max(part.end for part in entry.strings.values())
         for form in range(SINGULAR, max(said) + 1):
             name = "msgstr " if form == SINGULAR else f"msgstr[{form}] "

@@ -1,4 +1,4 @@
-"""The entries of a gettext PO file, each with the places of its parts in the text, so that one part can be replaced and all else stays.
+"""Parses the entries of a gettext PO file, each with the positions of its parts, so that one part can be replaced and all else stays.
 
 The grammar is that of GNU gettext (manual, "The Format of PO Files"): keywords and texts in quotes in any arrangement of lines, comments
 up to the end of a line, `#~` in front of what is obsolete.
@@ -31,7 +31,7 @@ _ESCAPED = {character: f"\\{letter}" for letter, character in _LETTERS.items()} 
 @final
 @dataclass
 class Part:
-    """A text of an entry: from where to where its quotes stand, the first and the last one included."""
+    """A text of an entry: its positions, from the first quote to the last."""
 
     start: int
     end: int
@@ -42,7 +42,7 @@ class Part:
 @final
 @dataclass
 class Entry:
-    """An entry. `parts` are found by keyword, `strings` by number of the plural form; `start` is where its first keyword stands."""
+    """An entry. `parts` are found by keyword, `strings` by number of the plural form; `start` is the position of its first keyword."""
 
     start: int
     line: int
@@ -54,38 +54,38 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """`msgid`."""
+        """The text of `msgid`."""
         return self.parts["msgid"].text
 
     @property
     def plural(self) -> str | None:
-        """`msgid_plural`; None without one."""
+        """The text of `msgid_plural`; None without one."""
         return self.parts["msgid_plural"].text if "msgid_plural" in self.parts else None
 
     @property
     def context(self) -> str:
-        """`msgctxt`; empty without one."""
+        """The text of `msgctxt`; empty without one."""
         return self.parts["msgctxt"].text if "msgctxt" in self.parts else ""
 
     @property
     def is_header(self) -> bool:
-        """Whether it tells of the file."""
+        """Whether it is the header of the file."""
         return not self.source and "msgctxt" not in self.parts and not self.obsolete
 
     @property
     def flags(self) -> frozenset[str]:
-        """What stands behind `#,`, and behind `#=` (gettext 0.26)."""
+        """The flags after `#,`, and after `#=` (gettext 0.26)."""
         said = (comment[2:] for _, comment in self.comments if comment.startswith(("#,", "#=")))
         return frozenset(flag.strip() for one in said for flag in one.split(","))
 
     @property
     def is_fuzzy(self) -> bool:
-        """Whether somebody has to look at its translation."""
+        """Whether its translation needs a review."""
         return "fuzzy" in self.flags
 
     @property
     def note(self) -> str:
-        """What programmers and translators have written about it, a line each."""
+        """The comments of programmers and translators, one per line."""
         said = (
             comment[2:] if comment.startswith("#.") else comment[1:] for _, comment in self.comments if re.match(r"#(?:[.\s]|$)", comment)
         )
@@ -133,7 +133,7 @@ class _Parser:
             yield self._finished(self._entry)
 
     def _begin(self, token: re.Match[str]) -> Entry | None:
-        """Take a keyword; gives the entry that it ends, if any."""
+        """Process a keyword; yields the entry that it ends, if any."""
         keyword, finished = token["keyword"], None
         if self._entry is not None and self._starts(keyword, self._entry):
             finished, self._entry = self._finished(self._entry), None
@@ -157,7 +157,7 @@ class _Parser:
         return finished
 
     def _starts(self, keyword: str, entry: Entry) -> bool:
-        """Whether a keyword cannot belong to the entry that is there, so that it ends it."""
+        """Whether a keyword cannot belong to the current entry, and so begins a new one."""
         if keyword in ("msgid", "msgctxt", "domain"):
             return bool(entry.strings) or "msgid" in entry.parts or keyword != "msgid"
         if "msgid" not in entry.parts:
@@ -167,7 +167,7 @@ class _Parser:
         return False
 
     def _add(self, token: re.Match[str]) -> None:
-        """Take a text in quotes, which goes on with what stood before it."""
+        """Add a quoted text, which continues the previous one."""
         if self._part is None:
             self._fail("must have a keyword such as msgid before its text in quotes")
         if self._part.pieces == 0:
@@ -207,7 +207,8 @@ class _Parser:
 
 
 def quoted(text: str, width: int, end: str) -> str:
-    """A text in quotes as msgcat writes it: in one line where it fits, else behind "" a line for each of its lines, broken behind blanks.
+    """A text in quotes as msgcat writes it: on one line if it fits, else "" followed by one line for each of its lines, broken after
+    blanks.
 
     width   the most columns of what stands behind the keyword, quotes included; 0 for lines of any length
     end     the line end

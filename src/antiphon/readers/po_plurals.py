@@ -1,4 +1,4 @@
-"""Plural forms of a language, as the header of a PO file has them: how many there are, and what numbers each of them is for."""
+"""The plural forms of a language, from the header of a PO file: how many there are, and for which numbers."""
 
 import gettext
 import re
@@ -15,14 +15,14 @@ _NUMBERS = 1001  # as many as gettext's own check looks at
 @final
 @dataclass(frozen=True)
 class PluralForms:
-    """`count` forms, and for the form of the number 1 whether it is for 1 alone. By default one is for 1 and one for the rest."""
+    """`count` forms, and whether the form of the number 1 is for 1 alone. By default one is for 1 and one for all other numbers."""
 
     count: int = 2
     of_one: int = 0
     alone: bool = True
 
     def source(self, form: int, singular: str, plural: str) -> str:
-        """What a form translates: the singular where it can stand for all numbers of the form, else the plural.
+        """The text that a form translates: the singular if it suits all numbers of the form, else the plural.
 
         A singular without the number ("One file") is for a form that is used for 1 alone; "%d file" may be said of 21, too.
         """
@@ -32,7 +32,7 @@ class PluralForms:
 
 
 def plural_forms(header: str, place: str) -> PluralForms | None:
-    """Those that a header tells; None where it tells nothing (a template).
+    """The plural forms in a header; None if it has none (a template).
 
     Raises DataError for a rule that is none.
     """

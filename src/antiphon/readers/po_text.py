@@ -1,4 +1,4 @@
-"""The text of a PO file in the encoding that its header names, so that it can be written in the same way."""
+"""Decodes a PO file with the encoding in its header, so that it can be written in the same way."""
 
 import codecs
 import re
@@ -15,14 +15,14 @@ _CHARSET = re.compile(rb"charset=([\w.:-]+)", re.IGNORECASE)
 @final
 @dataclass(frozen=True)
 class PoText:
-    """A text with its mark of byte order, if it has one, and its line ends; `encoding` writes the same bytes again."""
+    """A text with its byte order mark, if it has one, and its line ends; `encoding` restores the same bytes."""
 
     text: str
     encoding: str
 
     @staticmethod
     def of(reading: Reading) -> "PoText":
-        """The text of a file: a mark is believed first, then `encoding` in the recipe, then the header, then it is UTF-8.
+        """The text of a file: a byte order mark takes precedence, then `encoding` in the recipe, then the header; the default is UTF-8.
 
         Raises DataError for bytes that are not in this encoding, and for an encoding that nobody knows.
         """
@@ -45,7 +45,7 @@ class PoText:
 
     @property
     def line_end(self) -> str:
-        """What ends its first line."""
+        """The line end of its first line."""
         end = self.text.find("\n")
         return "\r\n" if end > 0 and self.text[end - 1] == "\r" else "\n"
 

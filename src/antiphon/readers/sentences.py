@@ -1,5 +1,5 @@
-"""Where sentences of a text end, by rule: marks that end one, what may close behind them, and abbreviations, initials and numbers that do
-not.
+"""Splits texts into sentences by rules: which marks end a sentence, what may follow them, and abbreviations, initials and numbers that end
+none.
 
 The rules are those of the sentence splitter of Moses (Koehn et al. 2007) with the terminators of other scripts (Unicode Standard Annex 29,
 Sentence_Terminal): a full stop, question mark or exclamation mark ends a sentence when white space and something that may begin one follow;
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(?:\d+|[IVXLC]+)$")
 
 
 def boundaries(text: str, language: str = "") -> list[int]:
-    """Where sentences end and the next begins, behind the space between them; of a text whose white space is single spaces.
+    """The places at which sentences begin, after the space before them; for a text whose white space is single spaces.
 
     language    a code such as `en` or `de-AT`; without one only what languages share is known
     """
@@ -49,7 +49,7 @@ def spans(text: str, places: list[int]) -> list[tuple[int, int]]:
 
 
 def _ends(before: str, mark: str, rest: str, language: str) -> bool:
-    """Whether a sentence ends with a mark, given what stands before it and behind it."""
+    """Whether a sentence ends with a mark, given the text before and after it."""
     first = rest.lstrip(_OPENING)[:1]
     begins = not first or not first.islower()
     if mark[0] in _WIDE:
@@ -78,7 +78,7 @@ def _is_abbreviation(word: str, language: str) -> bool:
 
 
 def _after_initials(last: str, before: str, rest: str, mark: str) -> bool:
-    """Behind `U.S.` a sentence may begin with a common word; behind `J.` a name follows, unless it is I."""
+    """After `U.S.` a sentence may begin with a common word; after `J.` a name follows, unless it is I."""
     if len(mark) > 1:
         return True
     begun = rest.lstrip(_OPENING).split(" ", 1)[0].rstrip(",")

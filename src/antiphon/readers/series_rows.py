@@ -1,4 +1,4 @@
-"""Tables of comma or tab separated values with a series a row and a column for each time, as those of the M4 and M5 competitions are.
+"""Comma- or tab-separated tables with a row for each series and a column for each time, as in the M4 and M5 competitions.
 
 The first column names the series (`unique_id`). The times are the longest run of columns behind it that are called by dates, or by one
 word and rising numbers (`d_1`, `d_2`, ... of M5, `V2`, `V3`, ... of M4, `1960`, `1961`, ...); others have one value for a series, and keep
@@ -31,7 +31,7 @@ _COUNTED = re.compile(r"(.*?)(\d+)")
 
 @dataclass(frozen=True)
 class _Layout:
-    """Which columns are what.
+    """The roles of the columns.
 
     steps    those with the values, each with its time as people write it, or as a whole number
     static   all others
@@ -43,7 +43,7 @@ class _Layout:
 
 
 def layout_of(names: Sequence[str], reading: Reading) -> _Layout:
-    """What the columns of a table are. Raises DataError when no two of them look like times."""
+    """The roles of a table's columns. Raises DataError when no two of them look like times."""
     runs = [list(run) for _, run in groupby(names[1:], key=_kind)]
     runs = [part for run in runs for part in _rising(run) if _kind(run[0]) is not None]
     longest = max(runs, key=len, default=[])
@@ -65,7 +65,7 @@ def layout_of(names: Sequence[str], reading: Reading) -> _Layout:
 
 
 def _kind(name: str) -> str | None:
-    """The same for columns that may be times of one table."""
+    """The kind of a column name: the same for columns that may be times of one table."""
     try:
         if style_of(name.strip()).calendar:
             return "date"
@@ -81,7 +81,7 @@ def _time(name: str) -> Any:
 
 
 def _rising(run: Sequence[str]) -> Iterator[list[str]]:
-    """A run of columns in parts, each of which goes forward in time. Dates are sorted later, like those of rows."""
+    """A run of columns in parts, in each of which time increases. Dates are sorted later, as for rows."""
     if _kind(run[0]) in ("date", None):
         yield list(run)
         return
@@ -95,7 +95,7 @@ def _rising(run: Sequence[str]) -> Iterator[list[str]]:
 
 
 def read(reading: Reading) -> Located:
-    """A record for each value of each row."""
+    """A record for each value in each row."""
     inner: ReaderPlugin = registry.find("readers", _table_format(reading))
     layout: _Layout | None = None
     for line, row in inner.read(replace(reading, required=())):
@@ -115,7 +115,7 @@ def _table_format(reading: Reading) -> str:
 
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
-    """The same in frames; what is not regular is read row by row."""
+    """The same in data frames; irregular files are read row by row."""
     check_long(reading, columns)
     file, quotes = reading.file, _table_format(reading) == "csv"
     separator = file.delimiter if quotes else "\t"

@@ -1,4 +1,4 @@
-"""Words with times become utterances: joined until a pause, or until they are as long as models like recordings."""
+"""Joins words with times into utterances: until a pause, or until they are as long as models prefer."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ _LONGEST = 20.0  # seconds behind which the next word begins another one
 
 
 class Spoken(NamedTuple):
-    """What is said from `start` to `end`, in seconds, and the line that it stands in."""
+    """Words spoken from `start` to `end`, in seconds, and their line in the file."""
 
     line: int
     start: float
@@ -21,7 +21,7 @@ class Spoken(NamedTuple):
 
 
 def utterances(words: Iterable[Spoken]) -> Iterator[Spoken]:
-    """Words as utterances, each with the line of its first word."""
+    """Words joined into utterances, each with the line of its first word."""
     whole: Spoken | None = None
     for word in words:
         if whole is not None and word.start - whole.end < _PAUSE and word.end - whole.start <= _LONGEST:
@@ -35,7 +35,7 @@ def utterances(words: Iterable[Spoken]) -> Iterator[Spoken]:
 
 
 def record_of(reading: Reading, recording: str, said: Spoken, channel: int | None, speaker: str | None) -> Record:
-    """What is said in a part of a recording, which is named without its suffix."""
+    """A record for a part of a recording, which is named without its suffix."""
     return {
         reading.source: recording,
         reading.target: said.text,
@@ -48,7 +48,7 @@ def record_of(reading: Reading, recording: str, said: Spoken, channel: int | Non
 
 
 def channel_of_transcript(place: str, named: str) -> int:
-    """A channel as CTM and STM have it: a number from 1, or a letter from A. Raises DataError for another name."""
+    """A channel in CTM and STM: a number from 1, or a letter from A. Raises DataError for another name."""
     if named.isascii() and named.isdecimal() and int(named) > 0:
         return int(named)
     if len(named) == 1 and "A" <= named.upper() <= "Z":
@@ -57,7 +57,7 @@ def channel_of_transcript(place: str, named: str) -> int:
 
 
 def seconds(place: str, cells: Iterable[Any]) -> list[float]:
-    """Times from 0 up. Raises DataError for what is none."""
+    """Times from 0 up. Raises DataError for an invalid time."""
     found = []
     for cell in cells:
         try:

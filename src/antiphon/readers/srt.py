@@ -46,7 +46,7 @@ def cues_of(text: str, name: str) -> list[Cue]:
 
 
 def _before_number(text: str, place: int) -> int:
-    """Where the line of a cue's number begins, before its times."""
+    """The start of the line with a cue's number, before its times."""
     number = _NUMBER.search(text[max(0, place - 40) : place])
     return place if number is None else place - len(number[0])
 
@@ -57,7 +57,7 @@ def _seconds(clock: list[int], fraction: str | None) -> float:
 
 
 def atoms(text: str, first: int, last: int) -> Iterator[Atom]:
-    """Text and marks of a stretch of a cue."""
+    """Text and marks in a stretch of a cue."""
     at = first
     for mark in _MARK.finditer(text, first, last):
         if at < mark.start():
@@ -73,7 +73,7 @@ FORMAT = SubtitleFormat(cues_of, atoms, _OPENS, str)
 
 plugin = ReaderPlugin(
     name="srt",
-    summary="subtitles of SubRip, for prediction; a sentence a record, divided over its cues again",
+    summary="subtitles of SubRip, for prediction; one record per sentence, which is divided over its cues again",
     suffixes=(".srt",),
     read=partial(located, format=FORMAT),
     back=partial(SubtitleRewriter, format=FORMAT),

@@ -1,4 +1,4 @@
-"""STM: a segment a line, with recording, channel, speaker, first and last second, and text, as NIST's SCTK scores (`doc/infmts.htm`).
+"""STM: a segment per line, with recording, channel, speaker, first and last second, and text, as used by NIST's SCTK (`doc/infmts.htm`).
 
 The text stands as it is, also where it has alternatives in braces.
 """
@@ -15,7 +15,7 @@ _LABEL = re.compile(r"^<(?:[^<>\s]*,[^<>\s]*|O|NA)>\s*", re.IGNORECASE)  # by wh
 
 
 def read(reading: Reading) -> Located:
-    """A record a line; the recording is beside the file, by its name with any suffix of sound."""
+    """A record for each line; the recording lies beside the file, under its name with any audio suffix."""
     for line, content in read_lines(reading.path, reading.file.encoding):
         cells, place = content.split(maxsplit=5), f"{reading.path}:{line}"
         if not cells or content.startswith(";;"):

@@ -1,4 +1,4 @@
-"""Cues of subtitles as sentences, and back. A sentence that runs over several cues is one unit, and divided over them again.
+"""Joins subtitle cues into sentences, and back: a sentence that runs over several cues is one unit, and is divided over them again.
 
 Cues are read in the order of the file. One goes on in the next where it does not end a sentence, unless a speaker changes (a dash, a voice,
 a note of music), the next one begins before it, or after a pause, or either is a description in brackets. Marks within cues (`<i>`,
@@ -31,7 +31,7 @@ NOTES = r"(?<![^\n>}])[♪♫]+|[♪♫]+(?=\s*(?:</[^<>]*>\s*)*\Z)"
 
 @dataclass(frozen=True)
 class Cue:
-    """A cue of a file: from `start` to `end` seconds, its text from one letter of the file to before another."""
+    """A cue of a file: shown from `start` to `end` seconds, with its text from one letter of the file to before another."""
 
     start: float
     end: float
@@ -41,7 +41,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class SubtitleFormat:
-    """What tells the formats apart."""
+    """The differences between subtitle formats."""
 
     cues: Callable[[str, str], list[Cue]]
     """Those of a text, whose file's name is given for errors."""
@@ -56,7 +56,7 @@ class SubtitleFormat:
 @final
 @dataclass
 class Paragraph:
-    """Lines of a cue that belong together, with the sentences, or parts of sentences, in them, and what was said of these."""
+    """Lines of a cue that belong together, with the sentences, or parts of sentences, in them, and their translations."""
 
     cue: int
     marked: MarkedText
@@ -70,7 +70,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Unit:
-    """A sentence: the paragraphs and the parts in them that it consists of."""
+    """A sentence: the paragraphs and the parts in them that make it."""
 
     places: tuple[tuple[Paragraph, int], ...]
 
@@ -81,19 +81,19 @@ class Unit:
 
     @property
     def text(self) -> str:
-        """What is read of it."""
+        """The text that is read."""
         return " ".join(part.text for part in self.parts)
 
 
 @final
 class SubtitleFile:
-    """A file of cues, read."""
+    """A parsed file of cues."""
 
     def __init__(self, reading: Reading, format: SubtitleFormat):  # noqa: A002
         if reading.with_targets and reading.source != reading.target:
             raise DataError(
-                f"`{reading.path}` must have a translation for each text to learn from it, or to compare with it, but subtitles hold one"
-                " language. Write pairs into a table, or name the file as `--input` of `antiphon predict`."
+                f"Training and evaluation need a translation for each text, but `{reading.path}` is a file of subtitles, and subtitles"
+                " hold one language. Write pairs into a table, or name the file as `--input` of `antiphon predict`."
             )
         self.file: FileText = file_text(reading.path, reading.file.encoding)
         self.format = format
@@ -103,11 +103,11 @@ class SubtitleFile:
         self.units = [unit for run in self._runs() for unit in self._units(run)]
 
     def line(self, place: int) -> int:
-        """The line of a letter, from 1."""
+        """The line number of a letter, from 1."""
         return self.file.text.count("\n", 0, place) + 1
 
     def _paragraphs(self, number: int, cue: Cue) -> Iterator[Paragraph]:
-        """The lines of a cue, of which those that somebody else says stand apart."""
+        """The lines of a cue; those of another speaker are separate."""
         text, starts, begins = self.file.text, [cue.first], set[int]()
         for line in re.finditer(r"^", text[cue.first : cue.last], re.MULTILINE):
             if self.format.new_line.match(text, cue.first + line.start(), cue.last):
@@ -120,7 +120,7 @@ class SubtitleFile:
                 yield Paragraph(number, MarkedText(text, self.format.atoms(text, first, last)), first, last, begins=first in begins)
 
     def _runs(self) -> Iterator[list[Paragraph]]:
-        """Paragraphs through which sentences may run."""
+        """Paragraphs across which sentences may run."""
         run: list[Paragraph] = []
         for paragraph in self.paragraphs:
             if not paragraph.marked.text.strip():
@@ -138,7 +138,7 @@ class SubtitleFile:
         return not (other.begins or apart) and before.start <= behind.start and -0.1 <= behind.start - before.end <= _PAUSE
 
     def _units(self, run: Sequence[Paragraph]) -> Iterator[Unit]:
-        """The sentences of a run."""
+        """The sentences of consecutive paragraphs."""
         texts = [paragraph.marked.text.strip(" ") for paragraph in run]
         left = [len(paragraph.marked.text) - len(paragraph.marked.text.lstrip(" ")) for paragraph in run]
         starts = [0]
@@ -159,7 +159,7 @@ class SubtitleFile:
 
 
 def _divided_again(waiting: Sequence[tuple[Paragraph, int]]) -> Iterator[Unit]:
-    """A unit, or one for each cue where there are too many; what has no letters is none."""
+    """A unit, or one for each cue if there are too many cues; none if there are no letters."""
     for places in [waiting] if len(waiting) <= _MOST_CUES else [[one] for one in waiting]:
         unit = Unit(tuple(places))
         if any(map(str.isalpha, unit.text)):
@@ -167,7 +167,8 @@ def _divided_again(waiting: Sequence[tuple[Paragraph, int]]) -> Iterator[Unit]:
 
 
 def located(reading: Reading, format: SubtitleFormat) -> Located:  # noqa: A002
-    """A record a sentence, with the seconds from the beginning of its first cue to the end of its last; cues without words are left out."""
+    """A record for each sentence, with the seconds from the beginning of its first cue to the end of its last; cues without words are left
+    out."""
     subtitles = SubtitleFile(reading, format)
     known = {id(paragraph) for unit in subtitles.units for paragraph, _ in unit.places}
     worded = {paragraph.cue for paragraph in subtitles.paragraphs if id(paragraph) in known}
@@ -188,19 +189,19 @@ def located(reading: Reading, format: SubtitleFormat) -> Located:  # noqa: A002
 
 @final
 class SubtitleRewriter(Rewriter):
-    """Subtitles with other texts; times, order, numbers, settings and notes are as they were."""
+    """Subtitles with other texts; times, order, numbers, settings and notes are unchanged."""
 
     def __init__(self, reading: Reading, format: SubtitleFormat):  # noqa: A002
         self._subtitles = SubtitleFile(reading, format)
         self._width = reading.file.line_length or LINE
 
     def wants_links(self, unit: int) -> bool:
-        """Where a sentence is to be divided, or has marks in it."""
+        """True where a sentence is to be divided, or has marks in it."""
         parts = self._subtitles.units[unit - 1].parts
         return len(parts) > 1 or any(part.has_marks for part in parts)
 
     def put(self, unit: int, said: Said) -> None:
-        """Divide what was said over the cues of a sentence. Raises DataError for what cannot stand in a cue."""
+        """Divide a translation over the cues of a sentence. Raises DataError for text that a cue cannot contain."""
         found, text = self._subtitles.units[unit - 1], plain_spaces(said.text)
         self._check(found.text, text)
         if text == found.text:
@@ -226,7 +227,7 @@ class SubtitleRewriter(Rewriter):
         self._subtitles.file.check_writable(text)
 
     def content(self) -> bytes:
-        """The file."""
+        """The content of the file."""
         text, at, found = self._subtitles.file.text, 0, list[str]()
         end = "\r\n" if "\r\n" in text else "\n"
         for paragraph in self._subtitles.paragraphs:
@@ -240,7 +241,7 @@ class SubtitleRewriter(Rewriter):
 def _links_of(
     links: tuple[tuple[int, int], ...] | None, parts: Sequence[Part], pieces: Sequence[str], number: int
 ) -> tuple[tuple[int, int], ...] | None:
-    """The links of the words of one part, counted from its beginning."""
+    """The word links of one part, counted from its beginning."""
     if links is None:
         return None
     source, target = ([len(text.split()) for text in texts] for texts in ([part.text for part in parts], pieces))

@@ -1,4 +1,4 @@
-"""Text for a screen: broken into lines of like length, and a sentence divided over the cues in which it is shown."""
+"""Layout of subtitles: breaks text into balanced lines, and divides a sentence over the cues in which it is shown."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -16,7 +16,7 @@ _PAUSES = ",;:—–.!?…、，。；：！？،؛"
 
 
 def broken(segments: Sequence[Segment], width: int) -> list[str]:
-    """Text with marks in lines of at most `width` columns, as few as can be and of like length; a longer word has a line of its own."""
+    """Text with marks in lines of at most `width` columns, as few and as balanced as possible; a longer word gets a line of its own."""
     marks = {chr(_PRIVATE + number): one for number, one in enumerate(segments) if one.raw != one.shown}
     text = "".join(chr(_PRIVATE + number) if one.raw != one.shown else one.raw for number, one in enumerate(segments))
     lines = _lines(_glued(list(pieces_of(text)), marks), marks, width)
@@ -24,7 +24,7 @@ def broken(segments: Sequence[Segment], width: int) -> list[str]:
 
 
 def _glued(pieces: Sequence[str], marks: dict[str, Segment]) -> list[str]:
-    """The pieces, with those that show nothing joined to their neighbours, so that no line consists of a mark."""
+    """The pieces, with invisible ones joined to their neighbours, so that no line consists of a mark."""
     found: list[str] = []
     waiting = ""
     for piece in pieces:
@@ -44,7 +44,7 @@ def _shown(text: str, marks: dict[str, Segment]) -> str:
 
 
 def _lines(pieces: Sequence[str], marks: dict[str, Segment], width: int) -> list[str]:
-    """The fewest lines that the pieces fit on; of all ways to break them that in which lines are most alike and end at a pause."""
+    """The fewest lines that the pieces fit on; among all ways to break them, the most balanced one that ends lines at pauses."""
     shown = [_shown(piece, marks) for piece in pieces]
     sizes = list(accumulate((columns(one) for one in shown), initial=0))
     count = len(pieces)
@@ -70,8 +70,8 @@ def _lines(pieces: Sequence[str], marks: dict[str, Segment], width: int) -> list
 
 
 def divided(parts: Sequence[str], said: str, links: Links | None) -> list[str]:
-    """What was said of a sentence, in as many parts as the sentence has: where fewest linked words are parted from each other, and each
-    part has about its share of the length. Where there are fewer words than parts, the last words are shown on."""
+    """A translation in as many parts as the sentence has: with as few as possible linked words separated, and about the right share of the
+    length in each part. If there are fewer words than parts, the last words stay on screen."""
     if len(parts) == 1:
         return [said]
     pieces = list(pieces_of(said))
@@ -84,7 +84,7 @@ def divided(parts: Sequence[str], said: str, links: Links | None) -> list[str]:
 
 
 def _cuts(parts: Sequence[str], pieces: Sequence[str], links: Links | None) -> list[int]:
-    """The pieces at which parts begin, but the first, by the least cost in all."""
+    """The pieces at which all parts but the first begin, by minimum total cost."""
     words = list(accumulate((piece.startswith(" ") for piece in pieces), initial=-1))[1:]  # the word that each piece is in
     source = [columns(part) + 1 for part in parts]
     target = list(accumulate((columns(piece) for piece in pieces), initial=0))
@@ -92,7 +92,7 @@ def _cuts(parts: Sequence[str], pieces: Sequence[str], links: Links | None) -> l
     shares = [one / sum(source) for one in accumulate(source)]
 
     def cost(number: int, cut: int) -> float:
-        """That of ending a part before a piece."""
+        """The cost of ending a part before a piece."""
         parted = sum((one < before[number]) != (other < words[cut]) for one, other in links or ())
         strain = abs(target[cut] / target[-1] - shares[number]) * (0.5 if links else 2.0)
         pause = pieces[cut - 1].rstrip()[-1:] in _PAUSES

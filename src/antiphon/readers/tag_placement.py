@@ -1,4 +1,4 @@
-"""Marks of a text (tags, emphasis, links) put into its translation: where the words stand that they are around, or beside.
+"""Places the marks of a text (tags, emphasis, links) in its translation: around, or beside, the same words.
 
 A pair of marks goes around the run of target words with the most links to the words in it, less those to others (the run of the largest
 sum: Kadane's algorithm, Bentley 1984); pairs within stay within. A lone mark goes beside the word that it stands beside. Without links it
@@ -27,7 +27,7 @@ _OUTSIDE = -0.5  # to leave out a word that belongs to a tag is worse than to ta
 
 @dataclass(frozen=True)
 class Piece:
-    """A mark, or one of two that are around something."""
+    """A mark, or one of the two marks of a pair."""
 
     raw: str
     place: int
@@ -40,7 +40,7 @@ class Piece:
 
 
 def placed(text: str, pieces: Sequence[Piece], said: str, links: Links | None, *, in_order: bool = False) -> list[tuple[int, int]]:
-    """Where pieces go in what was said, as (place, number of the piece) in the order in which they are written.
+    """The places of marks in a translation, as (place, number of the piece) in the order in which they are written.
 
     text       the source; `said` has the white space at its edges, too
     pieces     in the order in which they stand in it
@@ -54,7 +54,7 @@ def placed(text: str, pieces: Sequence[Piece], said: str, links: Links | None, *
 
 @final
 class _Placing:
-    """Pieces of one text, and where they go in its translation."""
+    """The placement of one text's marks in its translation."""
 
     def __init__(self, text: str, pieces: Sequence[Piece], said: str, links: Links, *, in_order: bool):
         self._text, self._said = text, said
@@ -70,7 +70,7 @@ class _Placing:
             self._targets = _spans(_UNIT, said)
 
     def placed(self) -> list[tuple[int, int]]:
-        """All of them."""
+        """The places of all marks."""
         found = list(self._among(range(len(self._pieces)), 0, len(self._said)))
         for place, number in found:
             if self._fixed.get(number, place) != place:
@@ -78,7 +78,7 @@ class _Placing:
         return found
 
     def _among(self, numbers: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-        """Those of some numbers, of which some are within others, between two places."""
+        """The places of the given marks, some of which may be nested, between two places."""
         top, until = list[int](), -1
         for number in numbers:
             if number > until:
@@ -103,7 +103,7 @@ class _Placing:
             at = end
 
     def _span(self, number: int) -> _Range:
-        """The letters that a pair goes around, or the place of a lone piece twice."""
+        """The letters that a pair encloses, or the place of a lone mark twice."""
         piece, partner = self._pieces[number], self._pieces[number].partner
         if number in self._fixed:
             return self._fixed[number], self._fixed[number if partner is None else partner]
@@ -119,7 +119,7 @@ class _Placing:
         return min([start, *(one for one, _ in kept)]), max([end, *(one for _, one in kept)])
 
     def _kept_within(self, number: int, partner: int) -> list[_Range]:
-        """The outermost stretches of what must stay that are within a pair."""
+        """The outermost stretches of fixed text within a pair."""
         found, until = list[_Range](), -1
         for one in range(number + 1, partner):
             other = self._pieces[one].partner
@@ -129,7 +129,7 @@ class _Placing:
         return found
 
     def _around(self, first: int, last: int, inside: Sequence[int]) -> _Range:
-        """The stretch of what was said that belongs to a stretch of the source, which has these words in it."""
+        """The stretch of the translation that corresponds to a stretch of the source with these words in it."""
         run = self._run(set(inside))
         if run is None:
             own = self._text[first:last].strip()
@@ -142,7 +142,7 @@ class _Placing:
         return self._start(begin, first), self._end(max(end - 1, begin), last)
 
     def _run(self, inside: set[int]) -> _Range | None:
-        """The run of target words that belongs to some words; None where no link says so."""
+        """The range of target words that is linked to some words; None if there are no links."""
         best, found, running, begin = 0.0, None, 0.0, 0
         for target in range(len(self._targets)):
             linked = [word for word, other in self._links if other == target]
@@ -156,7 +156,7 @@ class _Placing:
         return found
 
     def _point(self, piece: Piece) -> int:
-        """Where a lone piece goes: beside the target of the word that it stands beside, or in."""
+        """The place of a lone mark: beside the target of the word that it stands beside, or in."""
         if not self._targets or not self._words:
             return 0
         place = piece.place
@@ -177,7 +177,7 @@ class _Placing:
         return self._start(boundary, place)
 
     def _same_part(self, place: int) -> int:
-        """The boundary between target words that is nearest to the same part of the length."""
+        """The word boundary in the translation nearest to the same relative position."""
         if place <= self._words[0][0]:
             return 0
         if place >= self._words[-1][1]:
@@ -187,12 +187,12 @@ class _Placing:
         return min(range(len(boundaries)), key=lambda number: abs(boundaries[number] - wanted))
 
     def _follows(self, place: int) -> bool:
-        """Whether a lone piece belongs to what is before it; what is before may be a mark, such as one of quotation, of the word behind."""
+        """Whether a lone mark belongs to the text before it; that may be a character, such as a quotation mark, of the next word."""
         before, behind = self._text[place - 1 : place], self._text[place : place + 1]
         return bool(before.strip()) and (before.isalnum() or not behind.isalnum())
 
     def _start(self, target: int, place: int) -> int:
-        """Where a target word begins; behind its first marks (a bracket, a comma), if such stand before the place in the source."""
+        """The start of a target word; after its leading punctuation (a bracket, a comma), if that comes before the place in the source."""
         if target == 0 and place <= self._words[0][0]:
             return place
         begin, end = self._targets[target]
@@ -201,7 +201,7 @@ class _Placing:
         return begin + (core[0] if core else 0)
 
     def _end(self, target: int, place: int) -> int:
-        """Where a target word ends; before its last marks, if such stand behind the place in the source."""
+        """The end of a target word; before its trailing punctuation, if that comes after the place in the source."""
         if target == len(self._targets) - 1 and place >= self._words[-1][1]:
             return len(self._said) - (len(self._text) - place)
         begin, end = self._targets[target]
@@ -211,7 +211,7 @@ class _Placing:
 
 
 def is_nested(pieces: Sequence[Piece]) -> bool:
-    """Whether pieces that belong together are within each other or apart, never across each other."""
+    """Whether pairs are nested or separate, but never overlap partially."""
     open_ones: list[int | None] = []
     for number, piece in enumerate(pieces):
         if piece.role == "open":
@@ -222,7 +222,7 @@ def is_nested(pieces: Sequence[Piece]) -> bool:
 
 
 def _kept_places(text: str, pieces: Sequence[Piece], said: str) -> dict[int, int]:
-    """Where the pieces go that are around what must stay as it is, and those within it. Raises MissingError when it is not there."""
+    """The places of the marks around text that must stay as it is, and of those within it. Raises MissingError when it is missing."""
     stretches, until = list[tuple[int, int, int, int]](), -1
     for number, piece in enumerate(pieces):
         if number <= until or not piece.kept or piece.partner is None:
@@ -250,7 +250,7 @@ def _kept_places(text: str, pieces: Sequence[Piece], said: str) -> dict[int, int
 
 
 def _place_of(text: str, start: int, end: int, said: str, taken: set[int]) -> int | None:
-    """Where a part of a source begins in what was said: the first time, the second, ... as in the source, or where it is free."""
+    """The start of a part of the source in the translation: at the same occurrence as in the source, or at one that is free."""
     as_word = _is_word(text, start, end)
     before, behind = _places(text, text[start:end], as_word=as_word), _places(said, text[start:end], as_word=as_word)
     if len(before) == len(behind) and start in before:
@@ -259,7 +259,7 @@ def _place_of(text: str, start: int, end: int, said: str, taken: set[int]) -> in
 
 
 def _beside(span: _Range, fixed: Sequence[_Range]) -> _Range:
-    """A stretch without those of texts that stay, unless it is one of them, which do not overlap."""
+    """A stretch without the fixed texts in it, unless it is one itself; these do not overlap."""
     start, end = span
     for first, last in fixed:
         if span != (first, last) and start < last and end > first:
@@ -268,18 +268,18 @@ def _beside(span: _Range, fixed: Sequence[_Range]) -> _Range:
 
 
 def _places(text: str, phrase: str, *, as_word: bool) -> list[int]:
-    """Where a phrase stands, as a word or anywhere."""
+    """The occurrences of a phrase, as whole words or anywhere."""
     found = (one.start() for one in re.finditer(f"(?={re.escape(phrase)})", text))
     return [start for start in found if not as_word or _is_word(text, start, start + len(phrase))]
 
 
 def _is_word(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on at the edges of a stretch."""
+    """Whether no word continues beyond the edges of a stretch."""
     return not (_is_one_word(text[max(start - 1, 0) : start], text[start]) or _is_one_word(text[end - 1], text[end : end + 1]))
 
 
 def _is_one_word(one: str, other: str) -> bool:
-    """Whether two neighbours are letters of one word: of Latin both, or of neither."""
+    """Whether two neighbouring characters belong to one word: both Latin, or neither."""
     return one.isalnum() and other.isalnum() and one.isascii() == other.isascii()
 
 
@@ -288,6 +288,6 @@ def _spans(pattern: re.Pattern[str], text: str) -> list[_Range]:
 
 
 def _core(word: str) -> _Range | None:
-    """Where letters and digits of a word begin and end."""
+    """The start and end of the letters and digits of a word."""
     places = [place for place, letter in enumerate(word) if letter.isalnum()]
     return (places[0], places[-1] + 1) if places else None

@@ -1,4 +1,4 @@
-"""TBX, the format of term bases: pairs of terms of two languages, to be a glossary or to be learned from.
+"""TBX, the format of term bases: pairs of terms in two languages, as a glossary or as training data.
 
 Source: ISO 30042:2019 (version 3: `conceptEntry`, `langSec`, `termSec`) and ISO 30042:2008 (`termEntry`, `langSet`, `tig` or `ntig`), with
 what TBX-Basic says of a term: its administrative status.
@@ -29,8 +29,8 @@ class _Term:
 
 
 def read(reading: Reading) -> Located:
-    """A record for each term of a concept in the language of the sources and each in that of the targets, the preferred ones first, with
-    the columns id, state (the status of the target: preferred, admitted, or empty) and note (the definition, if any)."""
+    """A record for each pair of a source-language and a target-language term of a concept, preferred ones first, with the columns id, state
+    (the status of the target: preferred, admitted, or empty) and note (the definition, if any)."""
     languages = reading.file.languages
     if not languages:
         raise DataError(f"`{reading.path}` has terms of several languages. Set `languages` of this file to two of them, such as [en, de].")
@@ -79,7 +79,7 @@ def _terms_in(section: Element) -> Iterator[_Term]:
 
 
 def _status(holder: Element) -> str:
-    """Whether a term is preferred, admitted, deprecated or superseded; empty where nothing is said."""
+    """Whether a term is preferred, admitted, deprecated or superseded; empty if that is not given."""
     notes = [
         one.text
         for one in holder.descendants("termNote")

@@ -1,4 +1,4 @@
-"""Praat's TextGrid, long and short: tiers of intervals with texts, beside the recording of the same name.
+"""Praat's TextGrid, long and short: tiers of labelled intervals, beside the recording of the same name.
 
 Praat itself looks only for numbers, quoted texts and flags that stand by themselves, in this order, whatever words are around them
 (Boersma and Weenink, Praat's manual, "TextGrid file formats"); so does this reader.
@@ -30,7 +30,7 @@ class _Tier(NamedTuple):
 
 
 def read(reading: Reading) -> Located:
-    """A record an interval with a text, of all tiers but those of phones, or those that `columns` names; words are joined until a pause."""
+    """A record for each interval with text, of all tiers but those of phones, or those in `columns`; words are joined until a pause."""
     tiers = _Tokens(reading.path, reading.file.encoding).tiers()
     name = next((reading.path.stem for end in COMPRESSIONS if reading.path.suffix == end), reading.path.name).rpartition(".")[0]
     for tier in _chosen(reading, tiers):
@@ -60,7 +60,7 @@ def _chosen(reading: Reading, tiers: list[_Tier]) -> list[_Tier]:
 
 
 class _Tokens:
-    """What stands by itself in a TextGrid, one after another, each with its line."""
+    """The tokens of a TextGrid in order, each with its line."""
 
     def __init__(self, path: Path, encoding: str):
         self._path, self._line, self._at = path, 1, 0
@@ -68,7 +68,7 @@ class _Tokens:
         self._matches = _TOKEN.finditer(self._content)
 
     def tiers(self) -> list[_Tier]:
-        """All tiers. Raises DataError for another file of Praat, and for one that is cut off."""
+        """All tiers. Raises DataError for another kind of Praat file, and for one that is cut off."""
         kind, what = self._text(), self._text()
         if not kind.startswith("ooTextFile") or what != "TextGrid":
             raise DataError(f"`{self._path}` must be a TextGrid, but is {kind} {what}. Save it as a text file in Praat.")

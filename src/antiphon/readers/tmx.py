@@ -21,12 +21,12 @@ _TRANSLATED, _MACHINE = "translated", "machine"
 
 
 def read(reading: Reading) -> Located:
-    """A record a pair of variants, with the columns id, state (translated, or machine where we wrote it), note and languages."""
+    """A record for each pair of variants, with the columns id, state (translated, or machine if written by us), note and languages."""
     return records(reading, _units(reading))
 
 
 def back(reading: Reading) -> Rewriter:
-    """The file with variants in the language of the targets where units lacked one."""
+    """The file with added target-language variants in units that lacked one."""
     return XmlRewriter(reading, _units(reading))
 
 
@@ -43,7 +43,7 @@ def _units(reading: Reading) -> Units:
 
 
 def _languages(reading: Reading) -> Sequence[str]:
-    """The language of the sources, as the header says, and the other one. Raises DataError where there is none, or more than one."""
+    """The source language, from the header, and the other one. Raises DataError if there is none, or more than one."""
     codes: dict[str, str] = {}
     source, header = "", False
     for token in tokens(reading.path):
@@ -70,7 +70,7 @@ def _code(tag: Token) -> str:
 
 
 def _among(reading: Reading, whole: Element, languages: Sequence[str]) -> Units:
-    """The pairs of variants in a unit, or the one that waits for its second half."""
+    """The pairs of variants in a unit, or the source that waits for its target."""
     variants = [one for one in whole.all("tuv") if one.first("seg") is not None]
     sources, targets = (_variants(variants, wanted) for wanted in languages)
     if is_language(languages[0], languages[1]):  # [en-GB, en]: the other variants of en
@@ -91,7 +91,7 @@ def _among(reading: Reading, whole: Element, languages: Sequence[str]) -> Units:
 
 
 def _variants(variants: Sequence[Element], wanted: str) -> list[Element]:
-    """Those that have just the name of a language or else, those that are variants of it."""
+    """The variants whose language is exactly the given one, or else those in a variety of it."""
     return [one for one in variants if is_exactly(_code(one.start), wanted)] or [
         one for one in variants if is_language(_code(one.start), wanted)
     ]
@@ -128,7 +128,7 @@ def _facts(whole: Element, source: Element, state: str, language: str) -> Mappin
 
 
 def _segment(variant: Element) -> Inline:
-    """What a variant says; white space counts in TMX, but for the line ends of files that are indented."""
+    """The text of a variant; white space is significant in TMX, except for the line ends of indented files."""
     return inline(_seg(variant).children, keeps_space=variant.attributes.get("xml:space") == "preserve")
 
 
@@ -146,7 +146,7 @@ class _TranslationUnit(Holder):
         self._whole, self._source, self._empty, self._language = whole, source, empty, language
 
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
-        """A variant behind the last one, indented as the source is, or the empty one filled; marked as ours."""
+        """Adds a variant after the last one, indented like the source, or fills the empty one; it is marked as ours."""
         if self._empty is not None:
             return self._filled(self._empty, said[0])
         source, last = self._source, self._whole.all("tuv")[-1]
@@ -156,7 +156,7 @@ class _TranslationUnit(Holder):
         return [Change(last.stop, last.stop, f"{self._whole.before(source)}{tag}{inside}</{prefix}tuv>")]
 
     def _filled(self, variant: Element, content: str) -> Sequence[Change]:
-        """A variant with something said in it, and the rest as it was."""
+        """A variant with a text filled in, otherwise unchanged."""
         tag, seg = variant.start, _seg(variant)
         marked = Change(tag.begin, tag.end, with_attribute(tag.raw, "creationid", MACHINE))
         opening = seg.start.raw if seg.end is not None else f"{seg.start.raw[:-2].rstrip()}>"

@@ -1,4 +1,4 @@
-"""The files of the Monash forecasting archive: a head that names attributes and the frequency, then a series a line.
+"""Files of the Monash forecasting archive: a header with attributes and the frequency, then a series per line.
 
 Format: Godahewa et al. 2021, "Monash Time Series Forecasting Archive" (arXiv:2105.06643), appendix A: `@attribute NAME TYPE`, `@frequency`,
 `@data`, then `value of attribute:...:number,number,?,...`; times are written as 1979-01-01 00-00-00.
@@ -30,7 +30,7 @@ _ONE = {f"{word}ly": unit for word, unit in _UNITS.items()} | {"daily": "d", "ha
 
 @dataclass
 class _Head:
-    """What stands above the series."""
+    """The header above the series."""
 
     attributes: list[tuple[str, str]] = field(default_factory=list)
     frequency: Frequency | None = None
@@ -39,7 +39,7 @@ class _Head:
 
 
 def series(reading: Reading) -> Iterator[WholeSeries]:
-    """The series of a file. Raises DataError that names the line."""
+    """The series of a file. Raises DataError with the line."""
     head, inside, lines = _Head(), False, dict[Any, int]()
     for number, line in read_lines(reading.path, reading.file.encoding):
         text = line.strip()
@@ -67,7 +67,7 @@ def series(reading: Reading) -> Iterator[WholeSeries]:
 
 
 def _take(path: Path, head: _Head, number: int, text: str) -> None:
-    """A line of the head. What is told of horizons and of missing values is seen in the series."""
+    """Process a line of the header. Horizons and missing values can be seen in the series, so that they are ignored here."""
     word, *rest = text.split()
     if word.lower() == "@attribute":
         if len(rest) != 2 or rest[1].lower() not in _TYPES:
@@ -81,7 +81,7 @@ def _take(path: Path, head: _Head, number: int, text: str) -> None:
 
 
 def _frequency(word: str) -> Frequency | None:
-    """`monthly`, `half_hourly`, `10_minutes` and their like."""
+    """A frequency such as `monthly`, `half_hourly`, `10_minutes`."""
     counted = re.fullmatch(r"(\d+)_([a-z]+?)s?", word.lower())
     if counted is not None and counted[2] in _UNITS and int(counted[1]):
         return Frequency(_UNITS[counted[2]], int(counted[1]))
@@ -108,7 +108,7 @@ def _one(reading: Reading, head: _Head, number: int, text: str) -> WholeSeries:
 
 
 def _static(path: Path, head: _Head, number: int, cells: Sequence[str]) -> tuple[dict[str, Any], int | None]:
-    """The attributes of a series, and when it starts where they tell."""
+    """The attributes of a series, and its start time, if they contain one."""
     start, static = None, dict[str, Any]()
     for (name, kind), cell in zip(head.attributes, cells, strict=True):
         if name == _START:
@@ -142,13 +142,13 @@ def read(reading: Reading) -> Located:
 
 
 def frames(reading: Reading, columns: tuple[str, ...] | None) -> "Iterator[polars.DataFrame]":
-    """The same in frames."""
+    """The same in data frames."""
     return frames_of_series(series(reading), reading, columns)
 
 
 plugin = ReaderPlugin(
     name="tsf",
-    summary="the Monash archive: a series a line; columns unique_id, ds, y and the attributes",
+    summary="the Monash archive: one series per line; columns unique_id, ds, y and the attributes",
     suffixes=(".tsf",),
     read=read,
     settings=frozenset({"encoding", "frequency", "start"}),

@@ -1,4 +1,4 @@
-"""Tables with a tab between values.
+"""Tab-separated tables.
 
 Unusual here: nothing is quoted, as translation corpora are full of unpaired quotation marks; `csv` is the format with quotes.
 """
@@ -9,7 +9,7 @@ from antiphon.data.tables import rows_of
 
 
 def read(reading: Reading) -> Located:
-    """A record a line, below a first line that names the columns."""
+    """A record for each line, after a first line with the names of the columns."""
     lines = read_lines(reading.path, reading.file.encoding)
     rows = ((number, line.split("\t") if line else []) for number, line in lines)
     return rows_of(reading.path, rows, reading.file.columns, reading.required, "\t")

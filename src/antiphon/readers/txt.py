@@ -1,4 +1,4 @@
-"""A text a line, mostly two files side by side."""
+"""Plain text, a text per line; usually two line-aligned files."""
 
 from antiphon.contracts.reader import Located, ReaderPlugin, Reading
 from antiphon.data.byte_streams import read_lines
@@ -7,7 +7,7 @@ from antiphon.errors import DataError
 
 
 def read(reading: Reading) -> Located:
-    """A record a line, of one column: the source, unless `columns` has another name for it."""
+    """A record for each line, with one column: the source, unless `columns` gives another name."""
     columns = reading.file.columns or (reading.source,)
     if len(columns) != 1:
         raise DataError(f"`columns` of the text file `{reading.path}` must be one name, but is {', '.join(columns)}. A line is one value.")
@@ -22,7 +22,7 @@ def read(reading: Reading) -> Located:
 
 plugin = ReaderPlugin(
     name="txt",
-    summary="a text a line; with `source` and `target` two files side by side",
+    summary="one text per line; with `source` and `target` two files side by side",
     suffixes=(".txt", ".text"),
     read=read,
     settings=frozenset({"encoding", "columns"}),

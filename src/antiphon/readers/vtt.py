@@ -1,4 +1,4 @@
-"""Subtitles in WebVTT (W3C, 2019): cues with voices, classes and times within; notes, styles and regions stay."""
+"""Subtitles in WebVTT (W3C, 2019): cues with voices, classes and timestamps; notes, styles and regions stay unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _OPENS = re.compile(rf"<v[. \t][^<>]*>|(?:<[A-Za-z][^<>\n]*>)*[ \t]*(?:{DASH}|[â
 
 
 def cues_of(text: str, name: str) -> list[Cue]:
-    """The cues of a file. Raises DataError, with the line, for a file that is none, or whose times cannot be read."""
+    """The cues of a file. Raises DataError, with the line, for a file in another format, or with unreadable times."""
     if not re.match(r"WEBVTT(?=[ \t\r\n]|\Z)", text):
         raise DataError(f"{name}:1 must begin with WEBVTT, as such files do, but begins with {text[:20]!r}.")
     found = []
@@ -52,7 +52,7 @@ def _wrong(name: str, line: int, found: str) -> DataError:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, list[re.Match[str]]]]:
-    """Lines that follow each other, and the number of the first, from 1; blank lines are between them."""
+    """Consecutive lines, and the number of the first, from 1; blank lines separate them."""
     block: list[re.Match[str]] = []
     number = 0
     for number, line in enumerate(_LINE.finditer(text), 1):
@@ -71,7 +71,7 @@ def _seconds(clock: list[float]) -> float:
 
 
 def atoms(text: str, first: int, last: int) -> Iterator[Atom]:
-    """Text and marks of a stretch of a cue; entities are text."""
+    """Text and marks in a stretch of a cue; entities are text."""
     at = first
     for mark in _MARK.finditer(text, first, last):
         if at < mark.start():
@@ -87,7 +87,7 @@ def atoms(text: str, first: int, last: int) -> Iterator[Atom]:
 
 
 def escaped(text: str) -> str:
-    """Text as it stands in a cue."""
+    """Text escaped for use in a cue."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -95,7 +95,7 @@ FORMAT = SubtitleFormat(cues_of, atoms, _OPENS, escaped)
 
 plugin = ReaderPlugin(
     name="vtt",
-    summary="subtitles of WebVTT, for prediction; a sentence a record, divided over its cues again",
+    summary="subtitles of WebVTT, for prediction; one record per sentence, which is divided over its cues again",
     suffixes=(".vtt",),
     read=partial(located, format=FORMAT),
     back=partial(SubtitleRewriter, format=FORMAT),

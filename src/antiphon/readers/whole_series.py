@@ -1,4 +1,4 @@
-"""Series that stand in a file one after another, each whole, made into rows of one time each: `unique_id`, `ds`, `y` and further columns.
+"""Turns formats with whole series in sequence into rows of one time each: `unique_id`, `ds`, `y` and further columns.
 
 The names are those of Nixtla's long format, which are the defaults of `task.id`, `task.time` and `task.target`.
 """
@@ -24,7 +24,7 @@ _ROWS = 500_000  # of a frame, or a series that is longer
 
 @dataclass(frozen=True)
 class Clock:
-    """When the values of a series were: at `start` (int64, microseconds) and one step of the frequency after another.
+    """The times of a series: from `start` (int64, microseconds) on, one step of the frequency apart.
 
     Without a frequency they are counted, from `start` on.
     """
@@ -34,14 +34,14 @@ class Clock:
 
     @property
     def style(self) -> TimeStyle:
-        """Whole numbers, dates, or dates with the time of day."""
+        """The format of times: whole numbers, dates, or dates with the time of day."""
         if self.frequency is None:
             return TimeStyle("integer")
         by_days = self.frequency.unit not in FIXED or FIXED[self.frequency.unit] * self.frequency.count % DAY == 0
         return TimeStyle("date" if by_days and self.start % DAY == 0 else "datetime")
 
     def times(self, count: int) -> np.ndarray:
-        """The times of so many values, int64 (count,)."""
+        """The first `count` times, int64 (count,)."""
         steps = np.arange(count)
         return self.start + steps if self.frequency is None else self.frequency.grid(np.array([self.start]), steps)
 
@@ -67,12 +67,12 @@ class WholeSeries:
         return tuple(dict.fromkeys((ID, TIME, *self.numbers, *self.static)))
 
     def __len__(self) -> int:
-        """How many rows it has."""
+        """The number of its rows."""
         return len(next(iter(self.numbers.values())))
 
 
 def chosen_clock(reading: Reading, start: int | None, frequency: Frequency | None) -> Clock:
-    """The clock of a series, given what its file tells; what the settings of the file say comes first.
+    """The clock of a series, from what its file says; the settings of the file take precedence.
 
     Raises ConfigError for settings that are no time and no frequency, DataError where there is a start without a frequency.
     """
@@ -95,7 +95,7 @@ def chosen_clock(reading: Reading, start: int | None, frequency: Frequency | Non
 
 
 def check_long(reading: Reading, columns: Sequence[str] | None) -> None:
-    """Raise DataError when all columns are wanted, as of a table with a column for each series, which whole series never become."""
+    """Raise DataError when all columns are requested, as for a wide table with a column per series, which this format never becomes."""
     if columns is None:
         raise DataError(
             f"`{reading.path}` holds whole series, of which {ID}, {TIME} and {VALUE} are read. Leave out `task.format: wide`, which is for"
@@ -115,7 +115,7 @@ def rows_of_series(series: Iterable[WholeSeries], reading: Reading) -> Located:
 
 
 def frames_of_series(series: Iterable[WholeSeries], reading: Reading, columns: Sequence[str] | None) -> Iterator["polars.DataFrame"]:
-    """The same rows in frames, with the columns that are named. Raises DataError when one is missing, and as `check_long`."""
+    """The same rows in data frames, with the named columns. Raises DataError when one is missing, and as `check_long`."""
     check_long(reading, columns)
     held: list[WholeSeries] = []
     for one in series:
@@ -148,7 +148,7 @@ def _frame(series: Sequence[WholeSeries], columns: Sequence[str] | None) -> "pol
 
 
 def as_numbers(values: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Values as float64 (T,), NaN where one is `?`, `NaN`, null or empty. Raises ValueError for what is no number."""
+    """Values as float64 (T,), NaN for `?`, `NaN`, null or empty. Raises ValueError for other values that are not numbers."""
     try:
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""XLIFF 1.2 and 2.x, the formats in which tools of translators exchange what is to be translated."""
+"""XLIFF 1.2 and 2.x, the exchange formats of translation tools."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ from antiphon.readers.xml_units import Holder, Unit, Units, XmlRewriter, records
 
 
 def read(reading: Reading) -> Located:
-    """A record a unit or, where it is cut into segments, a segment, with the columns id, state, note and context (of which file it is)."""
+    """A record for each unit or, if it is segmented, each segment, with the columns id, state, note and context (its file)."""
     return records(reading, _units(reading))
 
 
 def back(reading: Reading) -> Rewriter:
-    """The file with targets for units that waited for them."""
+    """The file with targets added to units that waited for them."""
     return XmlRewriter(reading, _units(reading))
 
 
 @dataclass(frozen=True)
 class _Around:
-    """What elements around a unit say of it."""
+    """Facts about a unit from the elements around it."""
 
     source: str = ""
     target: str = ""
@@ -63,7 +63,7 @@ def _units(reading: Reading) -> Units:
 
 
 def _version(reading: Reading, root: Token) -> str:
-    """The version that the outermost element names."""
+    """The version in the root element."""
     if root.name != "xliff":
         raise DataError(f"`{reading.path}` must be XLIFF, but its outermost element is `{root.name}`.")
     version = root.attributes().get("version", "")
@@ -77,7 +77,7 @@ def _version(reading: Reading, root: Token) -> str:
 
 
 def _inside(outer: _Around, tag: Token) -> _Around:
-    """What is known within a tag."""
+    """Facts from within a tag."""
     attributes = tag.attributes()
     space, translate = attributes.get("xml:space"), attributes.get("translate")
     inner = replace(
@@ -125,19 +125,19 @@ _CHOICES = re.compile(r"\{\s*\w+\s*,\s*(?:plural|select|selectordinal)\s*,")
 
 
 def _has_choices(unit: Unit | Skip) -> bool:
-    """Whether a text is a message of ICU with forms for numbers or genders, whose syntax a model would break. Angular writes such units."""
+    """Whether a text is an ICU message with forms for numbers or genders, whose syntax a model would break. Angular writes such units."""
     return isinstance(unit, Unit) and _CHOICES.search(unit.source.plain) is not None
 
 
 @final
 class _Named(Holder):
-    """A holder in a file that does not name the language of its targets yet."""
+    """An element in a file that does not declare its target language yet."""
 
     def __init__(self, within: Holder, naming: Change):
         self._within, self._naming = within, naming
 
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
-        """Those within, and the name of the language."""
+        """The changes within, and the declaration of the language."""
         return [self._naming, *self._within.changes(said)]
 
 

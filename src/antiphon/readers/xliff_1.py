@@ -1,4 +1,4 @@
-"""Units of XLIFF 1.2 (and 1.0, 1.1): `trans-unit` with `source`, `target` and its `state`, cut into segments or not.
+"""Units of XLIFF 1.2 (and 1.0, 1.1): `trans-unit` with `source`, `target` and its `state`, segmented or not.
 
 Source: XLIFF Version 1.2, OASIS Standard, 2008. What a state says is believed, whether or not the unit is `approved` too; `approved` alone
 says as much as `final`. Files of Trados (SDLXLIFF) say how far a segment is in elements of their own (`sdl:seg`), which are believed, too.
@@ -26,7 +26,7 @@ _WRITTEN = {"state": "needs-review-translation", "state-qualifier": "leveraged-m
 
 @dataclass(frozen=True)
 class _Segment:
-    """A part of a unit: where its text stands, and where its translation does."""
+    """A part of a unit: the positions of its text and of its translation."""
 
     name: str
     source: Element
@@ -63,12 +63,12 @@ class TransUnit(Holder):
 
     @property
     def _state(self) -> str:
-        """What its target says, or what follows from what is there."""
+        """The state of its target, given or inferred."""
         said = {} if self._target is None else self._target.attributes
         return said.get("state") or ("final" if self._approved else "translated" if self._has_text else "new")
 
     def units(self, *, with_targets: bool, states: Sequence[str], facts: Mapping[str, str]) -> Iterator[tuple[int, Unit | Skip]]:
-        """Its segments, of which those count that have a finished target, or that wait for one."""
+        """Its segments; those with a finished target, or waiting for one, count."""
         notes = " ".join(note.text for note in self._whole.all("note"))
         if not self._segments:
             yield self._whole.line, Skip("no source")
@@ -82,12 +82,12 @@ class TransUnit(Holder):
             yield line, Skip(reason) if reason else Unit(line, source, target, own, self, part)
 
     def _state_of(self, segment: _Segment) -> str:
-        """What is said of a segment, or of its unit."""
+        """The state of a segment, or of its unit."""
         own = self._trados.get(segment.name)
         return self._state if own is None else own.attributes.get("conf", _TRADOS_WAITING)
 
     def _reason(self, segment: _Segment, source: Inline, target: Inline | None, *, with_targets: bool, states: Sequence[str]) -> str:
-        """Why a segment is no record; empty where it is one."""
+        """Why a segment is no record; empty if it is one."""
         there, state = target is not None and bool(target.plain), self._state_of(segment)
         if not source.plain:
             return "no text in its source"
@@ -108,7 +108,7 @@ class TransUnit(Holder):
         return inline(element.children, keeps_space=self._keeps_space)
 
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
-        """The target, with the state that asks for a review; one that is not whole goes on to wait."""
+        """The target, with a state that requests a review; an incomplete one stays waiting."""
         assert self._source is not None, "units have sources"
         behind = self._source if self._parted is None else self._parted
         done = [number in said or (one.target is not None and bool(one.target.text.strip())) for number, one in enumerate(self._segments)]
@@ -119,7 +119,7 @@ class TransUnit(Holder):
         return [*target_changes(self._whole, self._target, behind, content, attributes), *marked]
 
     def _joined(self, said: Mapping[int, str]) -> str:
-        """What a target of several segments holds: what it did or, where it lacks some, what the segmented source does."""
+        """The content of a target of several segments: its old one or, where that lacks some, that of the segmented source."""
         there = all(one.target is not None for one in self._segments)
         outer = self._target if there else self._parted
         assert outer is not None, "segments are in it"
@@ -148,7 +148,7 @@ def _content(element: Element) -> str:
 
 
 def _refilled(child: Element | Token, new: Mapping[int, str]) -> str:
-    """An element as it stands, but for what is in its segments."""
+    """An element as written, with new content in its segments."""
     if isinstance(child, Token):
         return child.raw
     content = new.get(child.start.begin)

@@ -28,7 +28,7 @@ class SegmentedUnit(Holder):
         self._segments = whole.all("segment")
 
     def units(self, *, with_targets: bool, states: Sequence[str], facts: Mapping[str, str]) -> Iterator[tuple[int, Unit | Skip]]:
-        """Its segments, of which those count that have a finished target, or that wait for one."""
+        """Its segments; those with a finished target, or waiting for one, count."""
         for part, segment in enumerate(self._segments):
             notes = " ".join(_notes(self._whole) + _notes(segment))  # translate-toolkit puts them into the segment
             source, target = segment.first("source"), segment.first("target")
@@ -47,7 +47,7 @@ class SegmentedUnit(Holder):
         return inline(element.children, keeps_space=self._keeps_space if space is None else space == "preserve")
 
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
-        """The targets, and the state of their segments with what says that a machine wrote them."""
+        """The targets, and the state of their segments, marked as machine translation."""
         changes: list[Change] = []
         for part, content in said.items():
             segment = self._segments[part]
@@ -64,7 +64,7 @@ def _notes(element: Element) -> list[str]:
 
 
 def _state(segment: Element, target: Inline | None) -> str:
-    """The state of a segment; `machine` for what we wrote."""
+    """The state of a segment; `machine` for our own output."""
     attributes = segment.attributes
     if attributes.get("subState") == f"{MACHINE}:{_MACHINE}":
         return _MACHINE
@@ -72,7 +72,7 @@ def _state(segment: Element, target: Inline | None) -> str:
 
 
 def _reason(source: Inline, target: Inline | None, state: str, *, with_targets: bool, states: Sequence[str]) -> str:
-    """Why a segment is no record; empty where it is one."""
+    """Why a segment is no record; empty if it is one."""
     there = target is not None and bool(target.plain)
     if not source.plain:
         return "no text in its source"

@@ -1,4 +1,4 @@
-"""Elements of an XML file as small trees, read one unit at a time, and changes to a file at the places of its tokens."""
+"""Elements of an XML file as small trees, read one unit at a time, and changes to a file at the positions of its tokens."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from antiphon.readers.xml_tokens import Token, XmlText
 @final
 @dataclass
 class Element:
-    """An element: its tags, and what is between them."""
+    """An element: its tags, and its content."""
 
     start: Token
     children: list[Union["Element", Token]] = field(default_factory=list)
@@ -24,22 +24,22 @@ class Element:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Its attributes, by their names with prefixes."""
+        """Its attributes, by prefixed name."""
         return self.start.attributes()
 
     @property
     def line(self) -> int:
-        """Where it begins, from 1."""
+        """The line where it begins, from 1."""
         return self.start.line
 
     @property
     def stop(self) -> int:
-        """The place behind it."""
+        """The position after it."""
         return self.start.end if self.end is None else self.end.end
 
     @property
     def inside(self) -> tuple[int, int]:
-        """The places where what it holds begins and ends."""
+        """The positions where its content begins and ends."""
         return self.start.end, self.start.end if self.end is None else self.end.begin
 
     @property
@@ -49,19 +49,19 @@ class Element:
 
     @property
     def raw(self) -> str:
-        """As it stands in the file."""
+        """Its text as written in the file."""
         return f"{self.start.raw}{''.join(child.raw for child in self.children)}{self.end.raw if self.end else ''}"
 
     def all(self, *names: str) -> list["Element"]:
-        """The elements in it of some names, or all."""
+        """The child elements with certain names, or all."""
         return [child for child in self.children if isinstance(child, Element) and (not names or child.name in names)]
 
     def first(self, name: str) -> "Element | None":
-        """The first element in it of a name."""
+        """The first child element with a name."""
         return next(iter(self.all(name)), None)
 
     def descendants(self, name: str) -> Iterator["Element"]:
-        """The elements of a name anywhere in it, but none within another of the name."""
+        """The descendants with a name, but none within another of the same name."""
         for child in self.all():
             if child.name == name:
                 yield child
@@ -69,7 +69,7 @@ class Element:
                 yield from child.descendants(name)
 
     def before(self, child: "Element") -> str:
-        """The white space in front of one of the elements in it, by which it is indented."""
+        """The white space in front of a child element, which indents it."""
         place = next(number for number, one in enumerate(self.children) if one is child)
         last = self.children[place - 1] if place else None
         return last.raw if isinstance(last, Token) and last.kind == "text" and not last.raw.strip() else ""
@@ -98,7 +98,7 @@ def element(start: Token, rest: Iterator[Token]) -> Element:
 
 @dataclass(frozen=True)
 class Change:
-    """What stands in a file instead of the characters from `begin` to `end`."""
+    """New text for a file in place of the characters from `begin` to `end`."""
 
     begin: int
     end: int
@@ -106,7 +106,7 @@ class Change:
 
 
 def changed(file: XmlText, changes: Sequence[Change]) -> bytes:
-    """The file with changes, which do not overlap; of two at one place the first comes first."""
+    """The file with changes, which do not overlap; two at one position are made in order."""
     parts, at = [], 0
     for change in sorted(changes, key=lambda one: one.begin):
         assert change.begin >= at, "changes do not overlap"

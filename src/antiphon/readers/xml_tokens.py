@@ -1,4 +1,4 @@
-"""The tags and texts of an XML file with their places, so that a file can be written again byte for byte but for what is new.
+"""Tokenizes an XML file with positions, so that the file can be written again byte for byte except for new parts.
 
 Unusual here: expat reads the file beside the tokenizer and is what decides whether it is XML (W3C, Extensible Markup Language 1.0); the
 tokenizer only finds where each tag begins and ends, which no parser tells. Entities that a file declares are refused, and what a document
@@ -32,7 +32,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Token(NamedTuple):
-    """A tag, a text, or something else of an XML file."""
+    """A tag, a text, or another part of an XML file."""
 
     kind: Kind
     """`verbatim` is a CDATA section; `other` a comment, an instruction or a document type."""
@@ -47,12 +47,12 @@ class Token(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The place behind it."""
+        """The position after it."""
         return self.begin + len(self.raw)
 
     @property
     def text(self) -> str:
-        """What a text or a CDATA section says; empty for all else."""
+        """The text of a text node or a CDATA section; empty for all else."""
         if self.kind == "verbatim":
             return _with_line_ends(self.raw[9:-3])
         return unescaped(_with_line_ends(self.raw)) if self.kind == "text" else ""
@@ -65,7 +65,7 @@ class Token(NamedTuple):
         return name[: len(name) - len(self.name)]
 
     def attributes(self) -> dict[str, str]:
-        """The attributes of a tag, by their names with prefixes."""
+        """The attributes of a tag, by prefixed name."""
         return dict(_attributes(self.raw))
 
 
@@ -75,7 +75,7 @@ def _attributes(tag: str) -> tuple[tuple[str, str], ...]:
 
 
 def with_attribute(tag: str, name: str, value: str) -> str:
-    """A start or empty tag as it stands, but for the value of one attribute, which is put at its end where it has none."""
+    """A start or empty tag as written, with a new value for one attribute, which is appended if it is missing."""
     for found in _ATTRIBUTE.finditer(tag):
         if found[1] == name:
             return f'{tag[: found.start(2)]}"{escaped_value(value)}"{tag[found.end(2) :]}'
@@ -92,7 +92,7 @@ def with_attributes(tag: str, values: Mapping[str, str]) -> str:
 
 
 def unescaped(text: str) -> str:
-    """A text with what its references stand for. Raises DataError for one that XML does not know."""
+    """A text with its references resolved. Raises DataError for one that XML does not define."""
 
     def meant(found: re.Match[str]) -> str:
         name = found[1]
@@ -106,19 +106,19 @@ def unescaped(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text as it is written between tags. Raises DataError for a character that no XML can hold."""
+    """A text escaped for use between tags. Raises DataError for a character that XML cannot contain."""
     if (found := _NOT_XML.search(text)) is not None:
         raise DataError(f"the translation has the character U+{ord(found[0]):04X}, which XML cannot hold")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
 def escaped_value(text: str) -> str:
-    """A text as it is written within quotation marks."""
+    """A text escaped for use within quotation marks."""
     return escaped(text).replace('"', "&quot;").replace("\t", "&#9;").replace("\n", "&#10;")
 
 
 def tokens(path: Path) -> Iterator[Token]:
-    """The tags, texts and other parts of a file, in order; all of its characters are in one of them.
+    """The tags, texts and other parts of a file, in order; together they contain all of its characters.
 
     Raises DataError, with file and line, for what is no XML, is cut off, or declares entities.
     """
@@ -127,19 +127,19 @@ def tokens(path: Path) -> Iterator[Token]:
 
 
 class XmlText(NamedTuple):
-    """A whole file, decoded."""
+    """A complete file, decoded."""
 
     text: str
     mark: bytes
     encoding: str
 
     def encoded(self, text: str) -> bytes:
-        """Another text, encoded as the file is; characters that its encoding lacks become references."""
+        """Another text, encoded like the file; characters that its encoding lacks become references."""
         return self.mark + text.encode(self.encoding, "xmlcharrefreplace")
 
 
 def whole(path: Path) -> XmlText:
-    """The text of a file. Raises DataError when its encoding would not give the same bytes again."""
+    """The text of a file. Raises DataError when its encoding would not restore the same bytes."""
     with open_bytes(path) as file:
         content = file.read()
     mark, encoding = _encoding(path, content[:1024])
@@ -154,13 +154,13 @@ def whole(path: Path) -> XmlText:
 
 
 def root_of(opening: bytes) -> str:
-    """The name of the outermost element of a file that begins like this, without its prefix; empty where it is no XML."""
+    """The name of the root element of a file with this opening, without its prefix; empty if it is not XML."""
     found = _ROOT.match(opening)
     return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _encoding(path: Path, opening: bytes) -> tuple[bytes, str]:
-    """The byte order mark of a file, and its encoding: what the mark says, or the declaration, or UTF-8."""
+    """The byte order mark of a file, and its encoding: that of the mark, or the declared one, or UTF-8."""
     mark, encoding = mark_of(opening)
     if mark:
         return mark, encoding
@@ -179,12 +179,12 @@ def _undecodable(path: Path, line: int, encoding: str) -> DataError:
 
 
 def _with_line_ends(text: str) -> str:
-    """Line ends as XML means them."""
+    """Line ends normalized as in XML."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 class _Tokenizer:
-    """Reads a file block by block; expat is always ahead of the tokens that are given out."""
+    """Reads a file block by block; expat is always ahead of the tokens that are yielded."""
 
     def __init__(self, path: Path, file: io.BufferedReader):
         self._path, self._file = path, file
@@ -203,7 +203,7 @@ class _Tokenizer:
         )
 
     def _take(self, block: bytes) -> None:
-        """Check a block, and put it behind what is not yet given out."""
+        """Check a block, and append it to what has not been yielded yet."""
         self._ended = not block
         try:
             text = self._decoder.decode(block, final=self._ended)
@@ -216,7 +216,7 @@ class _Tokenizer:
         self._buffer, self._at = self._buffer[self._at :] + text, 0
 
     def tokens(self) -> Iterator[Token]:
-        """One after another."""
+        """The tokens, one after another."""
         while True:
             token = self._next()
             while token is None:
@@ -233,7 +233,7 @@ class _Tokenizer:
             yield token
 
     def _next(self) -> Token | None:
-        """The next one, if it is there as a whole."""
+        """The next token, if it is complete."""
         buffer, at = self._buffer, self._at
         if at == len(buffer):
             return None
@@ -251,7 +251,7 @@ class _Tokenizer:
         return self._token(kind, tag[2].rpartition(":")[2], tag.end())
 
     def _next_other(self) -> Token | None:
-        """The next one where it is no tag, if it is there as a whole."""
+        """The next token that is not a tag, if it is complete."""
         buffer, at = self._buffer, self._at
         for opening, closing, part in _PARTS:
             if buffer.startswith(opening, at):

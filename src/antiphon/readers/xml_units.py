@@ -1,4 +1,4 @@
-"""Units of a translation in an XML file: records of them, and the file written again with new translations."""
+"""Translation units in an XML file: their records, and the file rewritten with new translations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ MACHINE = "antiphon"
 
 
 class Holder(ABC):
-    """The element that one or several units are parts of."""
+    """The element that contains one or several units."""
 
     @abstractmethod
     def changes(self, said: Mapping[int, str]) -> Sequence[Change]:
-        """What stands elsewhere in the file once parts, by their numbers from 0, have new targets, which are given as they are written."""
+        """The changes to the file once units, by their numbers from 0, have new targets, which are given in XML."""
 
 
 @final
@@ -53,7 +53,7 @@ def records(reading: Reading, units: Units) -> Located:
 
 @final
 class XmlRewriter(Rewriter):
-    """A file of units that is written again with new targets."""
+    """A file of units, rewritten with new targets."""
 
     def __init__(self, reading: Reading, units: Units):
         self._file = whole(reading.path)
@@ -61,11 +61,11 @@ class XmlRewriter(Rewriter):
         self._said: dict[int, str] = {}
 
     def wants_links(self, unit: int) -> bool:
-        """Whether it has tags."""
+        """True if it has tags."""
         return bool(self._units[unit - 1].source.pieces)
 
     def put(self, unit: int, said: Said) -> None:
-        """Take a translation with the placeholders of its source; its tags are put into it."""
+        """Put in a translation, which must contain the placeholders of its source; its tags are inserted."""
         source = self._units[unit - 1].source
         if not said.text.strip():
             raise DataError("the translation is empty")
@@ -73,7 +73,7 @@ class XmlRewriter(Rewriter):
         self._said[unit - 1] = source.written(said)
 
     def content(self) -> bytes:
-        """The file with what was put."""
+        """The content of the file with new targets."""
         by_holder: dict[int, tuple[Holder, dict[int, str]]] = {}
         for number, text in self._said.items():
             unit = self._units[number]
@@ -83,7 +83,7 @@ class XmlRewriter(Rewriter):
 
 
 def target_changes(parent: Element, old: Element | None, behind: Element, content: str, attributes: Mapping[str, str]) -> Iterable[Change]:
-    """A new target in the place of the old one, whose other attributes stay, or as an element behind another one."""
+    """A new target in place of the old one, whose other attributes are kept, or as an element after another one."""
     if old is None:
         own = "".join(f' {name}="{escaped_value(value)}"' for name, value in attributes.items())
         name = f"{behind.start.prefix}target"

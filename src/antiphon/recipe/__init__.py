@@ -1,1 +1,1 @@
-"""The recipe file, and from a recipe to the parts that it names."""
+"""The recipe file, and how the parts that it names are built."""

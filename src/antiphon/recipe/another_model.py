@@ -1,5 +1,5 @@
-"""A recipe whose model is changed by `--set model.name=...`: what the file says for the model that it names, and what the other one cannot
-have, is left out, and it is said. What is set beside the name is meant for the other model, and refused where that lacks it."""
+"""Adapts a recipe whose model is changed by `--set model.name=...`: settings in the file that only suit the model named there are left out,
+with a message. Settings given beside the new name are meant for the new model, and refused if it lacks them."""
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -16,13 +16,13 @@ Keys = tuple[str, ...]
 
 
 def plain_name(settings: Any) -> str | None:
-    """The name in plain settings of a plug-in, or the name that stands for them; None where there is none."""
+    """The name in a plug-in's plain settings, which may be just the name; None where there is none."""
     name = settings.get("name") if isinstance(settings, Mapping) else settings
     return name if isinstance(name, str) else None
 
 
 def leave_out_foreign(tree: Any, named: str | None, changed: Collection[Keys], trust: Trust) -> None:
-    """Take from a recipe what suits only the model that was `named` in its file, if the `changed` settings name another one.
+    """Remove settings from a recipe that only suit the model `named` in its file, if the `changed` settings name another one.
 
     Settings that the other model lacks are left out, and a loss or search where it needs its own. Warns of what was left out.
     """
@@ -50,7 +50,7 @@ def leave_out_foreign(tree: Any, named: str | None, changed: Collection[Keys], t
 
 
 def _foreign(tree: Any, plugin: Any) -> Iterator[Keys]:
-    """Settings of the model that this one lacks."""
+    """Settings of the old model that the new one lacks."""
     known = {"preset", *setting_fields(plugin.Config)}
     for key, value in tree["model"].items():
         if key not in known or (key == "preset" and value not in plugin.presets):
@@ -58,7 +58,7 @@ def _foreign(tree: Any, plugin: Any) -> Iterator[Keys]:
 
 
 def _of_another_kind(tree: Any, plugin: Any, trust: Trust) -> Iterator[Keys]:
-    """The loss and the search, where the model has its own and the recipe names another."""
+    """The loss and the search, where the new model has defaults of its own and the recipe names others."""
     if plugin.defaults is None:
         return
     model = dict(tree["model"])

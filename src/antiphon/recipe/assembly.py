@@ -1,5 +1,5 @@
-"""From a recipe to the parts that it names: task, model, losses, search; records are opened in `splits.py`. And from a checkpoint back to
-all of them."""
+"""Builds the parts that a recipe names: task, model, losses, search (`splits.py` opens records), and loads all of them from a
+checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -38,7 +38,8 @@ from antiphon.version import __version__
 
 
 def resolved(recipe: Recipe, earlier: Recipe | None = None) -> Recipe:
-    """The recipe with what its architecture must remember of weights made elsewhere; the `earlier` one of a resumed run has it already."""
+    """The recipe, completed with what its architecture must record about weights from elsewhere; the `earlier` recipe of a resumed run has
+    it already."""
     resolve = registry.find("models", recipe.model.name).resolve
     if resolve is None:
         return recipe
@@ -53,7 +54,7 @@ def build_task(recipe: Recipe) -> Task:
 
 
 def fit_task(task: Task, train: Split) -> None:
-    """Fit the task's features on the training records. Raises DataError or ConfigError saying that it is about them."""
+    """Fit the task's features on the training records. Raises DataError or ConfigError, whose message names `data.train`."""
     try:
         task.fit(train.whole)
     except (DataError, ConfigError) as error:
@@ -61,7 +62,7 @@ def fit_task(task: Task, train: Split) -> None:
 
 
 def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
-    """The recipe's model with fresh weights, for a fitted task. Raises ConfigError for settings of both that contradict each other."""
+    """The recipe's model with fresh weights, for a fitted task. Raises ConfigError when settings of the two contradict each other."""
     if isinstance(task, ReadsInOrder):
         check_context(recipe)
     model: Seq2SeqModel = registry.find("models", recipe.model.name).build(recipe.model, task.source_spec, task.target_spec)
@@ -69,7 +70,7 @@ def build_model(recipe: Recipe, task: Task) -> Seq2SeqModel:
 
 
 def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
-    """The loss to train with, and the one to report; the natural one for the model's output layer unless the recipe names another.
+    """The loss for training, and the one to report; by default those that suit the model's output layer.
 
     Raises ConfigError when alignments are given but not learned from, or the reverse.
     """
@@ -91,7 +92,8 @@ def build_losses(recipe: Recipe, task: Task) -> tuple[Loss | LossOfBatch, Loss]:
 
 
 def build_search(settings: Any, task: Task) -> Search:
-    """A search; one that compares texts learns from the task how symbols become text, and a language model and hot words are opened."""
+    """The search; one that compares texts gets the conversion from symbols to text from the task, and a language model and hot words are
+    opened."""
     search: Search = registry.find("search", settings.name).build(settings)
     if isinstance(search, MinimumBayesRiskSearch):
         search = search.with_candidates(build_search(candidate_settings(settings), task))
@@ -104,7 +106,7 @@ def build_search(settings: Any, task: Task) -> Search:
 
 
 def utility_of(name: str, task: Task, setting: str) -> Utility:
-    """What compares outputs by the metric that a setting names. Raises ConfigError for one that says nothing of better and worse."""
+    """A utility function from the metric that a setting names. Raises ConfigError for one that does not rank outputs."""
     metric = registry.find("metrics", name)
     if metric.higher_is_better is None:
         raise ConfigError(
@@ -119,7 +121,7 @@ def utility_of(name: str, task: Task, setting: str) -> Utility:
 
 
 def _in_symbols(phrases: Sequence[str], task: Task) -> Phrases:
-    """Hot words for all outputs. Raises ConfigError for what the vocabulary cannot write."""
+    """Hot words for all outputs, as symbols. Raises ConfigError for words that the vocabulary cannot write."""
     if not phrases:
         return ()
     if not isinstance(task, WritesText) or not isinstance(task.target_spec, TokenSpec):
@@ -132,7 +134,7 @@ def _in_symbols(phrases: Sequence[str], task: Task) -> Phrases:
 
 
 def _open_language_model(settings: LanguageModelConfig, task: Task) -> LanguageModel:
-    """What is to help a search. Raises ConfigError when its vocabulary is not that of the task."""
+    """The language model for a search. Raises ConfigError when its vocabulary is not that of the task."""
     spec = task.target_spec
     if not isinstance(spec, TokenSpec):
         raise ConfigError("`search.language_model` must be left out when the target is real-valued.")
@@ -155,14 +157,14 @@ def _text_of(task: Task, elements: np.ndarray) -> str:
 
 
 def metric_names(recipe: Recipe) -> tuple[str, ...]:
-    """The metrics of the recipe, or those that suit the task. Raises ConfigError when one does not exist."""
+    """The metrics of the recipe, or the defaults of the task. Raises ConfigError when one does not exist."""
     names: tuple[str, ...] = recipe.evaluation.metrics or registry.find("tasks", recipe.task.name).metrics
     find_metrics(names)
     return names
 
 
 def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Sequence[Any], split: Split) -> tuple[str, ...]:
-    """What CTC cannot learn from, where the recipe trains with it: examples with fewer states of the encoder than symbols."""
+    """Examples that CTC cannot learn from, where the recipe trains with it: those with fewer encoder states than symbols."""
     from antiphon.losses.ctc_audit import CTC_LOSSES, ctc_notes
 
     if getattr(recipe.training.loss, "name", "") not in CTC_LOSSES or not isinstance(task.target_spec, TokenSpec):
@@ -173,7 +175,7 @@ def alignment_notes(recipe: Recipe, task: Task, model: Seq2SeqModel, corpora: Se
 
 @dataclass(frozen=True)
 class Trained:
-    """A checkpoint, opened: everything that using the model needs."""
+    """A loaded checkpoint: everything that is needed to use the model."""
 
     folder: Path
     recipe: Recipe
@@ -183,7 +185,7 @@ class Trained:
 
 
 def header_of(recipe: Recipe, task: Task) -> dict[str, Any]:
-    """What every checkpoint of a run says about itself."""
+    """The header of every checkpoint of a run."""
     plugin = registry.find("models", recipe.model.name)
     return {
         "version": __version__,
@@ -200,7 +202,7 @@ def _stored(spec: Spec) -> dict[str, Any]:
 
 
 def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREIGN, overrides: Sequence[str] = ()) -> Trained:
-    """Open a run's best checkpoint, or a given one, with changes to its model's settings that leave the weights as they are.
+    """Load a run's best checkpoint, or a given one; settings of its model may be changed as long as the weights stay the same.
 
     Raises ConfigError when it names code outside Antiphon that `trust` does not allow.
     """
@@ -222,7 +224,7 @@ def load_trained(path: Path | str, *, prefer: str = "best", trust: Trust = FOREI
 
 
 def load_task(recipe: Recipe, trained: Trained) -> Task:
-    """The fitted task of a checkpoint under other settings of it, where they leave the model as it is. Raises ConfigError else."""
+    """The fitted task of a checkpoint with other settings, if the model still fits. Raises ConfigError otherwise."""
     task = _load_task(recipe, checkpoint.read(trained.folder))
     if (task.source_spec, task.target_spec) != (trained.task.source_spec, trained.task.target_spec):
         raise ConfigError(f"The model in {trained.folder} does not fit the changed `task`: it reads or writes something else.")
@@ -247,7 +249,7 @@ def _load_task(recipe: Recipe, saved: checkpoint.Checkpoint) -> Task:
 
 
 def load_weights(model: Seq2SeqModel, weights: Mapping[str, Any], place: str) -> None:
-    """Put weights into a model. Raises CheckpointError naming tensors that are missing, left over, or of another shape."""
+    """Load weights into a model. Raises CheckpointError naming tensors that are missing, superfluous, or of another shape."""
     own = model.own_weights()
     missing = [name for name in own if name not in weights]
     wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]

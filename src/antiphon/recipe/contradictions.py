@@ -5,7 +5,7 @@ from antiphon.recipe.recipe import Recipe
 
 
 def check_context(recipe: Recipe) -> None:
-    """Raise ConfigError for what would read the sentences before a sentence, or a match behind it, instead of it."""
+    """Raise ConfigError for settings that would read the preceding sentences, or a match after a sentence, instead of the sentence."""
     for name in ("context", "matches"):
         if getattr(recipe.task, name, None) is not None and getattr(recipe.model, "wait_k", None) is not None:
             read = "the sentences before" if name == "context" else "a match that is found for a whole source"

@@ -1,4 +1,4 @@
-"""Which settings have an effect once a model is trained. One that has none is refused: who sets it expects something of it."""
+"""Which settings have an effect on a trained model. Others are refused, since a user who sets one expects an effect."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from antiphon.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class Effects:
-    """What can be set for something that is done with a trained model.
+    """The settings that have an effect on one kind of use of a trained model.
 
     what      what the settings have an effect on, as in "a prediction"
     keys      settings that have one, and with them all that stand below
@@ -27,7 +27,7 @@ class Effects:
     without: tuple[str, ...] = ()
 
     def check(self, overrides: Sequence[str]) -> None:
-        """Raise ConfigError for the first of the `key.path=value` changes that changes nothing. A key that is unknown is left to others."""
+        """Raise ConfigError for the first of the `key.path=value` changes without effect. Unknown keys are reported elsewhere."""
         for override in overrides:
             for key in _settings(override):
                 if key.split(".")[0] in setting_fields(Recipe) and not self._has(key):
@@ -77,7 +77,7 @@ EVALUATION = replace(
 
 
 def _settings(override: str) -> Iterator[str]:
-    """The settings that one `key.path=value` changes, each with its whole path: those in a mapping one by one."""
+    """The settings that one `key.path=value` changes, each with its whole path; those in a mapping are listed one by one."""
     dotted, _, text = override.partition("=")
     try:
         value = YAML(typ="safe", pure=True).load(text)

@@ -1,4 +1,4 @@
-"""A model that an engine runs: what the header of an exported folder says, written and read."""
+"""Exported models, which an engine runs: writes and reads the header of an exported folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ from antiphon.training.device import find_device
 def header_of_engine(
     name: str, precision: Precision, facts: Facts, versions: Mapping[str, str], details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What stands in the header of an exported folder, under `engine`."""
+    """The entry `engine` in the header of an exported folder."""
     return {"name": name, "precision": precision, "facts": asdict(facts), "versions": dict(versions), "details": dict(details or {})}
 
 
 def open_exported(saved: Checkpoint, recipe: Recipe, task: Task, overrides: Sequence[str] = ()) -> Seq2SeqModel:
-    """The model of an exported folder. Raises CheckpointError for an engine or facts that this version does not know, ConfigError for
-    changes to settings of the model, which are fixed in the engine's files."""
+    """Open an exported model. Raises CheckpointError for an engine or facts that this version does not know, ConfigError for changed model
+    settings, which are fixed in the engine's files."""
     header = saved.header["engine"]
     _refuse_changes(saved, overrides)
     if header.get("name") not in registry.names("engines"):
@@ -70,14 +70,14 @@ def _refuse_changes(saved: Checkpoint, overrides: Sequence[str]) -> None:
 
 
 def refuse_exported(folder: Path, how: str) -> None:
-    """Raise CheckpointError for an exported folder, which can neither be trained nor tuned nor inspected."""
+    """Raise CheckpointError for an exported folder, which can be neither trained nor tuned nor inspected."""
     if (folder / HEADER).is_file() and "engine" in read_json(folder / HEADER):
         raise CheckpointError(f"{folder} was exported, and only a run can be {how}: name the run that it was made of.")
 
 
 def device_for(headers: Sequence[Mapping[str, Any]], name: str) -> torch.device:
-    """The device of that name, or for `auto` the best that can run the models of these headers. Raises ConfigError when an engine cannot
-    run there."""
+    """The device with this name, or for `auto` the best one that supports the models with these headers. Raises ConfigError when an engine
+    does not support it."""
     engines = [str(header["engine"]["name"]) for header in headers if "engine" in header]
     device = find_device("cpu" if engines and name == "auto" else name, "device")
     if engines and device.type != "cpu":
@@ -87,7 +87,7 @@ def device_for(headers: Sequence[Mapping[str, Any]], name: str) -> torch.device:
 
 @contextmanager
 def _in_a_sentence(saved: Checkpoint, exported: Exported, engine: str) -> Iterator[None]:
-    """What an engine's package raises for files that it cannot run, as a sentence that says which versions met."""
+    """The error of an engine's package for files that it cannot run, as a sentence with the versions on both sides."""
     try:
         yield
     except AntiphonError:

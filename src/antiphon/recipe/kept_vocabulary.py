@@ -1,4 +1,4 @@
-"""A run that begins with the weights of another one keeps its vocabulary, too, unless it is to learn a new one.
+"""A run that starts from the weights of another run keeps its vocabulary as well, unless it is to learn a new one.
 
 Embeddings mean something only for the symbols that they were learned with. A vocabulary that is learned anew, with the same settings from
 other texts, cuts the same words otherwise, and much of what the weights know is lost.
@@ -20,7 +20,7 @@ _OWN = ("run", "prefix", "opening", "sampling", "tags")  # what a vocabulary of 
 
 
 def with_kept_vocabulary(recipe: Recipe, earlier: Recipe | None = None) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with the vocabulary of the run in `training.init_from`, where its own has the same settings; and what is to be said of it.
+    """The recipe with the vocabulary of the run in `training.init_from`, if the settings of both are the same; and a message about it.
 
     A run that is resumed does as it began (`earlier`). Raises ConfigError or CheckpointError when there is no such run.
     """
@@ -57,14 +57,14 @@ def with_kept_vocabulary(recipe: Recipe, earlier: Recipe | None = None) -> tuple
 
 
 def _vocabularies(task: Any) -> Iterator[tuple[str, TextConfig]]:
-    """The settings that are vocabularies; the one for all texts also where it is left to its default."""
+    """The settings that are vocabularies; the one for all texts also where it has its default."""
     found = {name: getattr(task, name) for name in task.__dataclass_fields__ if name.endswith("vocabulary")}
     given = {name: value for name, value in found.items() if isinstance(value, TextConfig)}
     yield from (given or ({"vocabulary": TextConfig()} if "vocabulary" in found else {})).items()
 
 
 def _differing(own: TextConfig, settings: Mapping[str, Any]) -> list[str]:
-    """The names of settings that are not those of the other vocabulary."""
+    """The names of settings that differ from those of the other vocabulary."""
     mine, theirs = plain(own), {**plain(TextConfig()), **settings}
     return [name for name in mine if name not in _OWN and mine[name] != theirs[name]]
 

@@ -1,4 +1,4 @@
-"""The loss that a recipe trains with, of a model that is there: a loss may look at what the model itself says."""
+"""Builds the training loss for an existing model: a loss may depend on the model's own outputs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from antiphon.training.minimum_risk import MinimumRiskLoss
 
 
 def loss_to_train(recipe: Recipe, task: Task, model: Seq2SeqModel) -> Loss | LossOfBatch:
-    """The loss to train this model with. Raises ConfigError when the model, the task or a metric does not suit it."""
+    """The training loss for this model. Raises ConfigError when the model, the task or a metric does not suit it."""
     settings, (loss, _) = recipe.training.loss, build_losses(recipe, task)
     if not isinstance(settings, MinimumRiskConfig):
         return loss

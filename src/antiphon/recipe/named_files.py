@@ -1,4 +1,4 @@
-"""Files of records as a command line names them: a path, or in braces what a recipe would say, such as two line-aligned files."""
+"""Files of records as a command line names them: a path, or in braces the notation of recipes, such as two line-aligned files."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from antiphon.errors import ConfigError
 
 
 def named_files(text: str, option: str) -> Path | tuple[FileConfig, ...]:
-    """The file, or the files, that the value of an option names. Raises ConfigError for what a recipe could not say either."""
+    """The file, or the files, that the value of an option names. Raises ConfigError for what a recipe does not allow either."""
     if is_remote(text):
         return (as_file(text),)
     if not text.lstrip().startswith(("{", "[")) or Path(text).exists():

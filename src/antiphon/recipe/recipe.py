@@ -45,12 +45,12 @@ else:
 
 @config
 class DataConfig:
-    """Where the records are. Left out only when Python hands over the data itself."""
+    """Where the records are. Can be left out only if a Python program passes the data itself."""
 
     train: Files | None = None
-    """Records to learn from: a file, or a list of files with weights."""
+    """Training records: a file, or a list of files with weights."""
     validation: Annotated[int, Field(ge=1)] | Files | None = None
-    """Records that decide which checkpoint is best: files, or how many records to split off the training data."""
+    """Records for choosing the best checkpoint: files, or how many records to split off the training data."""
     test: Annotated[int, Field(ge=1)] | Files | None = None
     """Records for `antiphon evaluate`, never used in training: files, or how many records to split off the training data."""
     limits: Limits = Limits()
@@ -58,7 +58,7 @@ class DataConfig:
     cache: Path | None = None
     """Folder for encoded data, to be shared by runs; None is the run's own folder."""
     workers: Count = 1
-    """Processes that encode the data before training; several pay for millions of records. What they write does not depend on it."""
+    """Processes that encode the data before training; several are useful for millions of records. The result is the same."""
 
 
 @config
@@ -66,40 +66,40 @@ class EvaluationConfig:
     """How predictions are scored."""
 
     metrics: tuple[plugin_name("metrics"), ...] | None = None  # type: ignore[valid-type]
-    """Names of metrics (`antiphon list metrics`); None is what suits the task."""
+    """Names of metrics (`antiphon list metrics`); None means the defaults of the task."""
     resamples: Annotated[int, Field(ge=0)] = 1000
     """Bootstrap resamples for intervals; 0 leaves intervals out."""
     alternatives: bool = False
-    """Whether records with the same source (and tags) are alternative references of one item, of which the nearest counts."""
+    """Whether records with the same source (and tags) are alternative references of one item, of which the closest counts."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Records decoded together."""
 
 
 @config
 class EngineConfig:
-    """How a model is run that was exported; on a run, `compiled` alone has an effect."""
+    """How an exported model is run; for a run, only `compiled` has an effect."""
 
     search: Literal["native", "ours"] = "native"
-    """Whose search is used: the engine's own where it finds the same (native), or always that of Antiphon (ours)."""
+    """Which search is used: the engine's own if it finds the same (native), or always Antiphon's (ours)."""
     compiled: bool = False
-    """Of `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor). Of a run that predicts: whether
-    steps of the decoder are compiled once they are asked for, on a GPU into CUDA graphs. On a CPU, both take a C++ compiler."""
+    """For `antiphon export --format torch`: whether programs are compiled for this machine (AOTInductor). For a run that predicts: whether
+    steps of the decoder are compiled when they are first used, on a GPU into CUDA graphs. On a CPU, both need a C++ compiler."""
 
 
 @config
 class Recipe:
-    """How a model is made, and how it is used by default."""
+    """Everything that decides how a model is trained, and how it is used by default."""
 
     task: plugin_field("tasks")  # type: ignore[valid-type]
-    """What is turned into what."""
+    """The task: what the input and the output are."""
     data: DataConfig = DataConfig()
     """Where the records are."""
     model: plugin_field("models")  # type: ignore[valid-type]
     """The architecture and its sizes."""
     training: Training
-    """How it learns."""
+    """How the model is trained."""
     distillation: Distillation = None
-    """How it learns from a trained teacher (`antiphon distill`); null learns from the data only."""
+    """How the model learns from a trained teacher (`antiphon distill`); null learns from the data only."""
     sweep: Sweep = None
     """Which settings `antiphon sweep` tries; training does not read it."""
     search: plugin_field("search", "beam") = "beam"  # type: ignore[valid-type]
@@ -109,7 +109,7 @@ class Recipe:
     engine: EngineConfig = EngineConfig()
     """How an exported model is run."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Decides everything random."""
+    """The seed of all random numbers."""
     trust: Verdict = verdict()
     """Whether code from outside that is named here may be imported; no setting."""
 
@@ -143,17 +143,17 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = (), *, trust_code: 
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run, or of a checkpoint, which may come from anywhere."""
+    """Whether a folder is a run or a checkpoint, which may come from anywhere."""
     return any(os.path.lexists(folder / name) for name in ("best", "last", "checkpoints", "checkpoint.json", "metrics.jsonl"))
 
 
 def recipe_from(values: Mapping[str, Any], base: Path = Path(), *, trust: Trust = OWN) -> Recipe:
-    """A recipe from plain values: those of a Python program, unless `trust` says that they come from elsewhere."""
+    """A recipe from plain values, which are a Python program's own unless `trust` says that they come from elsewhere."""
     return resolve_paths(validate(Recipe, _fitting(values, base, trust), trust=trust), base)
 
 
 def _fitting(values: Mapping[str, Any], base: Path, trust: Trust) -> Mapping[str, Any]:
-    """The values, and where they say nothing, what fits the task and the model. What is wrong with these is found when all is validated."""
+    """The values, completed with defaults that suit the task and the model. Mistakes in them are found in the validation that follows."""
     settings, model = _named(values.get("task")), _named(values.get("model"))
     try:
         task = registry.admit("tasks", settings["name"], trusted=trust.allows(settings["name"]))
@@ -192,13 +192,13 @@ _RULES = ("limits", "processors")  # what every search that writes symbols has i
 
 
 def _rules_of(fitting: Mapping[str, Any]) -> dict[str, Any]:
-    """What fits the task and the model, whichever the search."""
+    """The defaults that suit the task and the model, for any search."""
     search = fitting.get("search", {})
     return {name: search[name] for name in _RULES if name in search}
 
 
 def _ruled(search: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a search, of whatever kind, with the rules that fit where the recipe does not say."""
+    """Settings of a search, of any kind, completed with the defaults."""
     known, found = registry.find("search", search["name"]).Config.__dataclass_fields__, dict(search)
     for name, fitting in rules.items():
         own = search.get(name, {})
@@ -208,7 +208,7 @@ def _ruled(search: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any
 
 
 def _beside(own: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Limits that fit, without those that were meant for other units, or that contradict the recipe's own."""
+    """The default limits, without those in other units, or that contradict the recipe's own."""
     symbols = own.get("unit", limits.get("unit", "symbols")) == limits.get("unit", "symbols")
     kept = {name: value for name, value in limits.items() if symbols or name not in ("min_length", "max_length")}
     fewest, most = {**kept, **own}.get("min_length"), {**kept, **own}.get("max_length")
@@ -218,7 +218,7 @@ def _beside(own: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write every setting, defaults included, in one step."""
+    """Write every setting, including defaults, in one step."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -229,13 +229,13 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def recipe_of_engine(values: Mapping[str, Any], *, trust: Trust) -> Recipe:
-    """The recipe of an exported model, from what its folder says: how it learned is kept, and read when somebody asks."""
+    """The recipe of an exported model, from its folder: the training section is kept unread until it is needed."""
     kept = {name: Kept(section, values[name], trust) for name, section in _LEARNING.items() if values.get(name) is not None}
     return recipe_from({**values, **kept}, trust=trust)
 
 
 def changeable(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values; what is kept is still kept."""
+    """The recipe as plain values that can be changed; unread sections stay so."""
     return {**plain(recipe), **{name: kept for name in _LEARNING if isinstance(kept := getattr(recipe, name), Kept)}}
 
 
@@ -258,7 +258,7 @@ def with_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
 
 
 def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
-    """Dotted paths at which two plain values differ."""
+    """Dotted paths at which two sets of plain values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted({*old, *new})
         return [change for key in keys for change in changed_keys(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))]
@@ -266,12 +266,12 @@ def changed_keys(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def resolve_paths(recipe: Recipe, base: Path) -> Recipe:
-    """Make relative paths start from `base` and be absolute, so that the run can be used from anywhere."""
+    """Make relative paths absolute, starting from `base`, so that the run can be used from anywhere."""
     return _resolved(recipe, lambda *_: base)
 
 
 def _resolved(recipe: Recipe, base: Callable[..., Path]) -> Recipe:
-    """The recipe with absolute paths; `base(*keys)` is the folder that the setting at these keys starts from."""
+    """The recipe with absolute paths; `base(*keys)` is the folder that the path at these keys is relative to."""
 
     def files(split: str) -> Any:
         value = getattr(recipe.data, split)
@@ -313,7 +313,7 @@ def _is_kept(settings: Any) -> bool:
 
 
 def _whose_run(model: Any, base: Path) -> Any:
-    """A model's settings; where they name the run whose model adapts, from `base`."""
+    """A model's settings, in which the path of the run whose model is adapted is relative to `base`."""
     return model if getattr(model, "run", None) is None else replace(model, run=_absolute(model.run, base))
 
 

@@ -1,4 +1,4 @@
-"""A JSON schema of recipes (draft 2020-12), for editors: what may stand where, what it means, and what is a mistake, while one types.
+"""A JSON schema of recipes (draft 2020-12), with which editors complete, explain and check settings while a recipe is typed.
 
 It is made of the config classes and of all plug-ins that are installed, so it knows whatever `read_recipe` knows of single settings. What
 does not fit together (`heads` that do not divide `dim`) only `read_recipe` sees.
@@ -31,7 +31,7 @@ def recipe_schema() -> dict[str, Any]:
 
 @final
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, which also knows plug-ins, and describes each config class once."""
+    """Pydantic's schema generator, extended by plug-ins; it describes each config class once."""
 
     def function_before_schema(self, schema: Any) -> JsonSchemaValue:
         resolve: Any = schema["function"]["function"]
@@ -42,7 +42,7 @@ class _Generator(GenerateJsonSchema):
         return self._plugins(kind, resolve.default) if kind in registry.KINDS else super().function_before_schema(schema)
 
     def _plugins(self, kind: str, default: str | None) -> JsonSchemaValue:
-        """The alternatives of a kind, under a name of their own, since some hold their own kind again."""
+        """The alternatives of a plug-in kind, as a definition of its own, since some refer to their own kind again."""
         name, reference = self.get_cache_defs_ref_schema(CoreRef(f"{kind}_or_{default}:1" if default else f"{kind}:1"))
         if name not in self.definitions:
             self.definitions[name] = {}
@@ -83,7 +83,7 @@ class _Generator(GenerateJsonSchema):
         return self.generate_inner(self._core(cls))
 
     def _core(self, cls: Any) -> Any:
-        """What pydantic knows of a class, with its definitions taken up."""
+        """Pydantic's core schema of a class, with its definitions added to ours."""
         core = cls.__pydantic_core_schema__
         if core["type"] != "definitions":
             return core
@@ -92,7 +92,7 @@ class _Generator(GenerateJsonSchema):
         return core["schema"]
 
     def _with_docstrings(self, schema: Any) -> JsonSchemaValue:
-        """A dataclass, with what the docstrings under its fields say."""
+        """A dataclass, with descriptions from the docstrings under its fields."""
         found = super().dataclass_schema(schema)
         for name, field in setting_fields(schema["cls"]).items():
             found["properties"][name] = {"description": field.description, **found["properties"][name]}
@@ -109,18 +109,18 @@ class _Generator(GenerateJsonSchema):
         return reference
 
     def tagged_union_schema(self, schema: Any) -> JsonSchemaValue:
-        """Classes told apart by `name`, which must be there."""
+        """Classes told apart by `name`, which is required."""
         return {"oneOf": [{**self.generate_inner(cast(Any, choice)), "required": ["name"]} for choice in schema["choices"].values()]}
 
     def default_schema(self, schema: Any) -> JsonSchemaValue:
-        """A default that can be written as one value; that of a group of settings are the defaults in it."""
+        """A default that can be written as one value; for a group of settings, the defaults within it."""
         inner, default = self.generate_inner(schema["schema"]), schema.get("default")
         listed = isinstance(default, tuple) and all(isinstance(item, str | int | float) for item in default)
         plain = list(cast(Any, default)) if listed else default
         return {**inner, "default": plain} if listed or isinstance(default, str | int | float) else inner
 
     def field_is_present(self, field: Any) -> bool:
-        """A verdict on trust is no setting."""
+        """Leave out a trust verdict, which is no setting."""
         return not field.get("serialization_exclude", False)
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -128,7 +128,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _tidy(schema: Any, *, named: bool = False) -> Any:
-    """The schema without titles, which say nothing that the names do not, and with descriptions as YAML's readers know them.
+    """The schema without titles, which only repeat the names, and with descriptions written in YAML's terms.
 
     In a mapping that is `named` keys are names of settings, not words of the schema.
     """

@@ -1,4 +1,4 @@
-"""The records of a recipe, split by split: opened from files or from what a program hands over, held out, encoded, mixed."""
+"""The splits of a recipe: opens records from files or from a Python program, holds out validation records, encodes and mixes them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ Given = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Split:
-    """The records of one split, in parts with weights; `note` says what was done to get them, where something was."""
+    """The records of one split, in parts with weights; `note` says how they were obtained, if that is not obvious."""
 
     name: str
     parts: tuple[tuple[Records, float], ...]
@@ -40,7 +40,7 @@ class Split:
 
     @property
     def whole(self) -> Records:
-        """All parts as one."""
+        """All parts joined into one."""
         return self.parts[0][0] if len(self.parts) == 1 else JoinedRecords([part for part, _ in self.parts])
 
     def count(self) -> int:
@@ -49,7 +49,7 @@ class Split:
 
 
 def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[str, Split]:
-    """The splits that the recipe or the caller names: train, validation, test.
+    """The splits that the recipe or the caller gives: train, validation, test.
 
     Raises ConfigError when training records are missing, DataError when there are fewer than validation asks for.
     """
@@ -71,7 +71,7 @@ def open_splits(recipe: Recipe, task: Task, given: Given | None = None) -> dict[
 
 
 def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True) -> Split:
-    """Records of a file, or of what a Python program hands over."""
+    """Records of a file, or of data passed by a Python program."""
     required = task.columns if with_targets else task.source_columns
     required = (*required, *filter(None, supervision(task))) if name == "train" else required
     required = asked_for(required, getattr(task, "settings", None))
@@ -81,13 +81,13 @@ def open_split(name: str, source: Any, task: Task, *, with_targets: bool = True)
 
 
 def asked_for(columns: Sequence[str], settings: Any, path: str = "task") -> tuple[str, ...]:
-    """The columns, each with the setting of the task that names it, where one does."""
+    """The columns, each with the task setting that names it, if there is one."""
     named = dict(_named_columns(settings, path))
     return tuple(Column(name, named[name]) if name in named else name for name in columns)
 
 
 def _named_columns(settings: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Names that may be those of columns, each with the path of its setting; of two with the same name the last one counts."""
+    """Possible names of columns, each with the path of its setting; if two settings have the same name, the last one counts."""
     for field in reversed(list(getattr(settings, "__dataclass_fields__", ()))):
         value, dotted = getattr(settings, field), f"{path}.{field}"
         if hasattr(value, "__dataclass_fields__"):
@@ -98,7 +98,7 @@ def _named_columns(settings: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def unused_columns(split: Split, task: Task) -> tuple[str, ...]:
-    """A sentence about columns of the first record that no setting names, where there are any: nothing reads them."""
+    """A sentence about columns of the first record that no setting names, if there are any: they are not used."""
     settings = getattr(task, "settings", None)
     if getattr(getattr(settings, "series_columns", None), "wide", False):  # each of them is a series
         return ()
@@ -117,18 +117,18 @@ def unused_columns(split: Split, task: Task) -> tuple[str, ...]:
 
 
 def _own_way(task: Task) -> OpenFile | None:
-    """How the task opens files that are more than tables of values."""
+    """The task's own way to open files that are more than tables of values."""
     return task.open_file if isinstance(task, OpensFiles) else None
 
 
 def _aligned_columns(task: Task, with_targets: bool) -> tuple[str, str]:
-    """The columns that two line-aligned text files become; the first is what a line to predict stands for."""
+    """The columns for two line-aligned text files; the first one takes the text of a plain line to predict."""
     first, *others = task.columns
     return first if with_targets else task.source_columns[0], others[0] if others else "target"
 
 
 def _hold_out(train: Split, wanted: int, seed: int, task: Task, name: str) -> tuple[Split, Split]:
-    """Split records off the training data: as the task wants it, or else drawn by the seed."""
+    """Split validation records off the training data: as the task defines, or else drawn at random with the seed."""
     if isinstance(task, HoldsOut):
         chosen = [(*task.hold_out(part, wanted), weight) for part, weight in train.parts]
         kept = tuple((part, weight) for part, _, _, weight in chosen)
@@ -150,19 +150,19 @@ def read_given(source: Any, task: Task, *, with_targets: bool) -> Records:
 
 
 def corpus_folder(folder: Path, split: Split, number: int) -> Path:
-    """Where the corpus of a part of a split is, in a folder for encoded data."""
+    """The folder for the corpus of one part of a split, within the folder of encoded data."""
     return folder / f"{split.name}-{number}"
 
 
 def keeps_records(task: Task, split: str) -> bool:
-    """Whether the corpus of a split needs its records: to show and score predictions, and to draw encodings."""
+    """Whether the corpus of a split needs its records: to show and score predictions, or to sample encodings."""
     return split == "validation" or task.samples_encodings
 
 
 def build_corpora(
     split: Split, task: Task, folder: Path, limits: Limits, *, keep_records: bool, workers: int = 1, progress: Progress | None = None
 ) -> list[StoredCorpus]:
-    """Encode a split into memory-mapped files, one corpus per part; those that are current are opened as they are.
+    """Encode a split into memory-mapped files, one corpus per part; those that are up to date are only opened.
 
     workers   how many processes encode, where the task lets several
 
@@ -181,7 +181,7 @@ def build_corpora(
 
 
 def mixed(corpora: Sequence[StoredCorpus], split: Split) -> StoredCorpus | MixedCorpus:
-    """One corpus of several, each shown as often as its weight says."""
+    """One corpus that mixes several, each shown as often as its weight says."""
     weights = [weight for _, weight in split.parts]
     if len(corpora) > 1 and any(getattr(corpus, "weighting", "windows") != "windows" for corpus in corpora):
         raise ConfigError("`task.weighting` needs all series in one file, since files have weights of their own. Join the files.")

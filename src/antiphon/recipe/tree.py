@@ -1,4 +1,4 @@
-"""A recipe's file as a tree that knows its lines, and changes of the command line in it."""
+"""A recipe's file as a tree with line numbers, and changes from the command line applied to it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ _KINDS = {str: "a text", CommentedSeq: "a list", type(None): "empty"}
 
 
 def existing(path: Path) -> Path:
-    """The file that is meant: `german.yml`, or `german` alone, where there is `german.yaml`."""
+    """The file that a path means: for `german.yml`, or `german` alone, also an existing `german.yaml`."""
     others = (path.with_suffix(suffix) for suffix in _SUFFIXES)
     return path if path.exists() or path.suffix not in ("", *_SUFFIXES) else next((one for one in others if one.is_file()), path)
 
 
 def parsed(path: Path) -> CommentedMap:
-    """The file as a tree that knows its lines. The round-trip loader builds plain values only, as the safe one does."""
+    """The file as a tree with line numbers. The round-trip loader only builds plain values, like the safe one."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -51,23 +51,23 @@ def parsed(path: Path) -> CommentedMap:
 
 
 def _recipes_in(folder: Path) -> str:
-    """The recipes that a folder has."""
+    """A sentence with the recipes in a folder."""
     found = sorted(str(one) for suffix in _SUFFIXES for one in folder.glob(f"*{suffix}"))
     return f" Recipes in it: {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}." if found else ""
 
 
 def _for_data(path: Path) -> str:
-    """How to get a recipe for a file that is none, as its name says."""
+    """How to get a recipe for a file that is data, judging by its name."""
     return "" if path.suffix in _SUFFIXES else f" Are these data? `antiphon new TASK --data {path}` writes a recipe for them."
 
 
 def plain_values(text: str) -> dict[str, Any]:
-    """The plain values of a recipe's text that is known to be one."""
+    """The plain values of a text that is known to be a recipe."""
     return dict(plain_tree(YAML(typ="safe", pure=True).load(text)))
 
 
 def override_in(tree: Any, override: str) -> tuple[str, ...]:
-    """Apply one `key.path=value`; returns the path."""
+    """Apply one `key.path=value`; returns the path as keys."""
     dotted, equals, text = override.partition("=")
     keys = tuple(dotted.strip().split("."))
     if not equals or not all(keys):
@@ -90,7 +90,7 @@ def override_in(tree: Any, override: str) -> tuple[str, ...]:
 
 
 def line_of(tree: Any, keys: tuple[Any, ...]) -> int:
-    """The line (from 1) of the deepest key on the path that the file has."""
+    """The line (from 1) of the deepest key on the path that exists in the file."""
     line = 1
     for key in keys:
         try:

@@ -1,4 +1,4 @@
-"""Where a new run's weights come from: chance, a published checkpoint, or an earlier run; and which of them stay as they are.
+"""The initial weights of a new run: random, from a published checkpoint, or from an earlier run; and which of them are frozen.
 
 Of an earlier run everything is taken that has the same name and shape. Tables of symbols (embeddings, the output layer) may have other
 rows: those of pieces that both vocabularies have are taken over one by one, so a run can begin with another vocabulary or language pair.
@@ -29,7 +29,7 @@ Side = Literal["source", "target"]
 
 
 def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: bool) -> list[str]:
-    """Take over weights made elsewhere, unless a resumed run brings its own, and freeze; returns what was done, for people.
+    """Load initial weights from elsewhere, unless a resumed run has its own, and freeze parameters; returns a description of what was done.
 
     Raises CheckpointError when nothing of an earlier run fits, ConfigError when a pattern of `training.freeze` matches nothing.
     """
@@ -44,7 +44,7 @@ def start_weights(model: Seq2SeqModel, recipe: Recipe, task: Task, *, fresh: boo
 
 
 def _take(model: Seq2SeqModel, saved: checkpoint.Checkpoint, task: Task, recipe: Recipe) -> list[str]:
-    """Take over what fits of a checkpoint."""
+    """Load those weights of a checkpoint that fit."""
     trust = recipe.trust.of_runs()
     earlier, theirs, ours = task_of(saved, trust), saved.header["model"]["name"], recipe.model.name
     (there, _), own = upgraded(saved, trust), model.own_weights()
@@ -73,7 +73,7 @@ _LAYER = re.compile(r"(.*?)\.(\d+)\.")  # the first number in a name is that of 
 
 
 def _origins(own: Iterable[str], there: Iterable[str], *, spread: bool) -> dict[str, str]:
-    """The weight of an earlier run that each of the model's begins with, where there is one; name -> name."""
+    """For each weight of the model that can start from one of an earlier run: name -> name there."""
     there = set(there)
     if not spread:
         return {name: name for name in own if name in there}
@@ -92,7 +92,7 @@ def _origins(own: Iterable[str], there: Iterable[str], *, spread: bool) -> dict[
 
 
 def _depths(names: Iterable[str]) -> dict[str, int]:
-    """How many layers each stack has, by its name."""
+    """The number of layers in each stack, by its name."""
     layers = [match for match in map(_LAYER.match, names) if match is not None]
     return {stack: 1 + max(int(layer[2]) for layer in layers if layer[1] == stack) for stack in {layer[1] for layer in layers}}
 
@@ -104,13 +104,13 @@ def _layer(name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Weights by name; those of a layer together."""
+    """Names of weights as a list; those of one layer are combined."""
     layers = Counter(map(_layer, names))
     return ", ".join(layer if count == 1 and layer in names else f"{layer}.* ({count})" for layer, count in layers.items())
 
 
 def _tables(model: Seq2SeqModel) -> dict[str, Side]:
-    """The tensors that have a row for each symbol, and whose symbols these are."""
+    """The tensors with a row for each symbol, and the side whose symbols they are."""
     found: dict[str, Side] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         side: Side = "source" if "source" in name else "target"
@@ -129,7 +129,7 @@ def _tables(model: Seq2SeqModel) -> dict[str, Side]:
 
 @torch.no_grad()
 def _take_pieces(own: Tensor, other: Tensor, old: Sequence[str], new: Sequence[str]) -> int:
-    """Copy the rows of pieces that both vocabularies have; returns how many."""
+    """Copy the rows of pieces that both vocabularies contain; returns their number."""
     places = {piece: place for place, piece in enumerate(old)}
     pairs = [(place, places[piece]) for place, piece in enumerate(new) if piece in places]
     if not pairs or own.shape[1:] != other.shape[1:] or (len(old), len(new)) != (len(other), len(own)):
@@ -140,13 +140,13 @@ def _take_pieces(own: Tensor, other: Tensor, old: Sequence[str], new: Sequence[s
 
 
 def _pieces(task: Task, side: Side) -> list[str]:
-    """The pieces of a vocabulary by number; none where a side is no symbols."""
+    """The pieces of a vocabulary by number; none for a side without symbols."""
     spec = task.source_spec if side == "source" else task.target_spec
     return task.pieces(side, np.arange(spec.size)) if isinstance(spec, TokenSpec) else []
 
 
 def freeze(model: Seq2SeqModel, patterns: tuple[str, ...]) -> list[str]:
-    """Keep parameters that match a pattern as they are; returns what was done. Raises ConfigError when a pattern matches nothing."""
+    """Freeze the parameters that match a pattern; returns a description. Raises ConfigError when a pattern matches nothing."""
     notes = []
     for pattern in patterns:
         frozen = [parameter for name, parameter in model.named_parameters() if fnmatch.fnmatch(name, pattern)]

@@ -1,4 +1,4 @@
-"""A run as one self-contained HTML file: `page.write_report(run)`.
+"""Reports: writes a run as one self-contained HTML file: `page.write_report(run)`.
 
 page          the whole page, section by section
 run_record    what lies on disk in a run, read as plain values

@@ -1,4 +1,5 @@
-"""Attention: which source pieces each target piece looked at, for some good, typical and bad outputs; in long sources as shaded text.
+"""The attention section: which source pieces each target piece attended to, for some good, typical and bad outputs; as shaded text for long
+sources.
 
 The weights come from one more pass over the model, since evaluations do not store them. The shade is relative to the largest weight of
 a map: an average over many heads is spread thin, and would look like nothing on an absolute scale.
@@ -37,7 +38,7 @@ _MOST_TEXT = 4000
 @final
 @dataclass(frozen=True)
 class _Look:
-    """A record to look at, and what to say about it."""
+    """A record to show, and the remark about it."""
 
     record: Record
     title: str
@@ -91,7 +92,7 @@ def _section(*parts: Markup) -> Markup:
 
 
 def _aligned(predictor: Predictor) -> Predictor:
-    """The same model with a search that gives alignments: its own, or greedy search where that one cannot."""
+    """The same model with a search that gives alignments: its own, or greedy search where that one does not."""
     if hasattr(predictor.recipe.search, "alignment"):
         return predictor.with_search({"alignment": True})
     return predictor.with_search({"name": "greedy", "alignment": True})
@@ -123,12 +124,12 @@ def _clean(weights: np.ndarray) -> Float[np.ndarray, "T S"]:
 
 
 def _named(labels: Sequence[str], length: int) -> list[str]:
-    """A label for each position; positions stand for themselves where the task names none (a series, frames of sound)."""
+    """A label for each position; the number of the position where the task has no names (a series, frames of audio)."""
     return [str(label) for label in labels] if len(labels) == length else [str(position + 1) for position in range(length)]
 
 
 def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str | None, data: Any) -> list[_Look] | str:
-    """What to look at: items of the evaluation, or the validation samples; or a sentence why there is nothing."""
+    """The records to show: items of the evaluation, or the validation samples; or a sentence why there are none."""
     if not isinstance(scored, ScoredItems):
         if len(predictor.task.source_columns) > 1:
             return []
@@ -151,7 +152,7 @@ def _chosen(record: RunRecord, predictor: Predictor, scored: ScoredItems | str |
 
 
 def _short_enough(scored: ScoredItems, most: int) -> list[tuple[Kind, int]]:
-    """Items of each kind whose source and output have at most so many characters; none when hardly any item is so short."""
+    """Items of each kind whose source and output have at most `most` characters; none when hardly any item is that short."""
 
     def short(item: Plain) -> bool:
         return 0 < len(source(item)) <= most and 0 < len(prediction(item)) <= most
@@ -163,7 +164,7 @@ def _short_enough(scored: ScoredItems, most: int) -> list[tuple[Kind, int]]:
 
 
 def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], record: RunRecord, data: Any) -> list[Record] | None:
-    """The records behind items. One column is the source itself; more (tags) are read again from the data that was evaluated."""
+    """The records behind items. With one column it is the source itself; more columns (tags) are read again from the evaluated data."""
     columns = predictor.task.source_columns
     if len(columns) == 1:
         return [{columns[0]: source(scored.items[index])} for index in indices]
@@ -183,7 +184,7 @@ def _records(predictor: Predictor, scored: ScoredItems, indices: Sequence[int], 
 
 
 def evaluated_data(predictor: Predictor, record: RunRecord) -> Any:
-    """The newest evaluation's data: the recipe's test data if it was those, or its validation data, else a file that is still there.
+    """The data of the newest evaluation: the recipe's test data if it used these, or its validation data, else a file that still exists.
 
     None where there is none of these, or what was held out of the training data cannot be held out again.
     """

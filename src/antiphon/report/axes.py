@@ -1,4 +1,4 @@
-"""Scales and ticks: where a value stands on an axis, and which values to write beside it."""
+"""Scales and ticks of axes: the positions of values, and which values are labelled."""
 
 import math
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ class Axis:
     logarithmic: bool = False
 
     def at(self, value: Real) -> Real:
-        """The pixel of a value, kept inside the axis."""
+        """The pixel of a value, limited to the axis."""
         low, high, here = (math.log10(max(item, 1e-300)) if self.logarithmic else item for item in (self.low, self.high, value))
         share = (here - low) / (high - low)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
     def label(self, tick: Real) -> str:
-        """What to write at a tick: as many decimals as tell it from its neighbours."""
+        """The label of a tick: with enough decimals to tell it from its neighbours."""
         if self.logarithmic:
             return _short(tick)
         if max(abs(self.low), abs(self.high)) >= 100_000 or max(abs(self.low), abs(self.high)) < 1e-3:
@@ -55,7 +55,7 @@ def linear(values: Sequence[Real], start: Real, end: Real, *, count: int = 5, fr
 
 
 def steps_axis(values: Sequence[Real], start: Real, end: Real, *, count: int = 6) -> Axis:
-    """An axis of steps from 0 to the last one: it ends with the data, not with a tick, so that no width is wasted."""
+    """An axis of steps from 0 to the last one: it ends with the data, not at a tick, so that no width is wasted."""
     high = max(max(values), 1.0)
     step = max(_nice(high / count), 1.0)
     ticks = tuple(index * step for index in range(int(high / step + 1e-9) + 1))
@@ -74,7 +74,7 @@ def fitting(values: Sequence[Real], start: Real, end: Real, *, count: int = 5) -
 
 
 def _nice(raw: Real) -> Real:
-    """The round number that is not below `raw`."""
+    """The smallest round number that is not below `raw`."""
     power = 10.0 ** math.floor(math.log10(raw))
     return next(step for step in _STEPS if step >= raw / power - 1e-9) * power
 

@@ -1,4 +1,4 @@
-"""Whether intervals hold what they promise: nominal against observed coverage."""
+"""The calibration section: whether prediction intervals have the promised coverage."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ _NEAR = 3.0  # points of percent that are near enough to say so
 
 
 def calibration(rows: Sequence[Plain]) -> Markup:
-    """A plot and a table of (nominal, observed) coverage, narrow to wide; a sentence where forecasts have no intervals."""
+    """A plot and a table of (nominal, observed) coverage, narrow to wide; a sentence if forecasts have no intervals."""
     pairs = [(nominal, observed) for row in rows for nominal, observed in [_pair(row)] if nominal is not None and observed is not None]
     if not pairs:
         return note("The forecasts have no intervals: use a head of quantiles or of a distribution, or set task.intervals.")
@@ -58,7 +58,7 @@ def _tick(axis: Axis, tick: float) -> Markup:
 
 
 def _table(rows: Sequence[Plain]) -> Markup:
-    """Coverage and mean width; by channel where there are several, whose widths have units of their own."""
+    """Coverage and mean width; by channel if there are several, since their widths have different units."""
     several = any(len(_channels(row)) > 1 for row in rows)
     listed = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""How training went: losses, validation metrics, learning rate, gradient norm and speed over steps, and what was out of the ordinary."""
+"""The training section: losses, validation metrics, learning rate, gradient norm and speed over steps, and unusual events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +46,7 @@ def learning_curves(record: RunRecord) -> Markup:
 
 
 def best_step(record: RunRecord) -> int | None:
-    """The step of the checkpoint in use: what it says itself, or else the last validation that was the best so far."""
+    """The step of the checkpoint in use: from its header, or else that of the last validation that was the best so far."""
     step = record.header.get("step")
     if isinstance(step, int):
         return step
@@ -73,13 +73,13 @@ def _loss_note(record: RunRecord) -> Markup:
 
 
 def _metric_names(record: RunRecord) -> list[str]:
-    """Validation scores besides the loss, in the order in which they came up; perplexity is the loss again."""
+    """Validation scores besides the loss, in order of appearance; without the perplexity, which repeats the loss."""
     names = dict.fromkeys(name for event in record.of_kind("validation") for name in _scores(event))
     return [name for name in names if name not in ("loss", "perplexity")]
 
 
 def _points(events: Sequence[Plain], key: str, within: str | None = None) -> list[Point]:
-    """(step, value) of the events that have a finite number there; the log writes other values as text."""
+    """(step, value) of the events with a finite number there; the log stores other values as text."""
     points: list[Point] = []
     for event in events:
         step, value = as_real(event.get("step")), as_real((_scores(event) if within else event).get(key))
@@ -127,7 +127,7 @@ def _records(numbers: object) -> str:
 
 
 def _validations(record: RunRecord) -> Markup | None:
-    """Every validation as a table, for those who want the numbers."""
+    """All validations as a table, for readers who want the numbers."""
     events = record.of_kind("validation")
     if not events:
         return None

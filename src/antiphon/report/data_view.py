@@ -1,4 +1,4 @@
-"""The data audit: what was read, left out and cut, how long things are, what the vocabulary lacks, and what looks wrong.
+"""The data section, from the audit: what was read, left out and truncated, lengths, unknown symbols, and suspicious records.
 
 Unusual: an audit is read as the plain values of `audit.json`. Without one, the encoded corpora of the run still tell counts, lengths and
 unknown symbols, in the same form.
@@ -46,7 +46,7 @@ def data_section(record: RunRecord) -> Markup:
 
 
 def _units(record: RunRecord) -> dict[str, str]:
-    """What lengths of a side count where they are no symbols: frames of sound, which have channels."""
+    """The units of a side's lengths if they are not symbols: frames of audio, which have channels."""
     return {side: "frames" for side in SIDES if "channels" in _mapping(record.header.get(side))}
 
 
@@ -64,7 +64,7 @@ def _split(name: str, split: Plain, units: Mapping[str, str]) -> Markup:
 
 
 def _tally(tally: Plain, labels: Plain, split: Plain) -> Markup:
-    """Counts, and every reason for which something was left out or cut."""
+    """The counts, with every reason why records were left out or truncated."""
     read, kept = as_count(tally.get("read")), as_count(tally.get("kept"))
     looked = "" if split.get("complete", True) else f" The audit looked at the first {plural(as_count(split.get('examined')), 'record')}."
     lines = [paragraph(element("strong", None, plural(kept, "record")), f" of {read:,} read are used.{looked}")] if read else []
@@ -102,7 +102,7 @@ def _unknown(sides: Plain) -> Markup | None:
 
 
 def _findings(split: Plain, labels: Plain) -> list[Markup]:
-    """Repetitions, contradictions, copies and odd lengths, each with the records to look at."""
+    """Repetitions, contradictions, copies and unusual lengths, each with the records to look at."""
     kinds = (
         ("duplicates", "record repeats an earlier one", "records repeat an earlier one"),
         ("conflicts", "record shares a source but not the target", "records share a source but not the target"),
@@ -135,7 +135,7 @@ def _findings(split: Plain, labels: Plain) -> list[Markup]:
 
 
 def _histograms(split: Plain, units: Mapping[str, str]) -> Markup | None:
-    """Lengths of both sides, as the model counts them (in `units`) and as people do."""
+    """Lengths of both sides, as the model counts them (in `units`) and in characters."""
     figures = []
     for key in ("elements", "characters"):
         for side, value in _mapping(split.get(key)).items():
@@ -152,7 +152,7 @@ def _histograms(split: Plain, units: Mapping[str, str]) -> Markup | None:
 
 
 def _samples(split: Plain, labels: Plain) -> Markup | None:
-    """Some records, and how the model sees them."""
+    """Some records, and the model's view of them."""
     blocks = []
     for sample in split.get("samples") or []:
         rows: list[tuple[str, Markup]] = []
@@ -169,7 +169,7 @@ def _samples(split: Plain, labels: Plain) -> Markup | None:
 
 
 def _overlaps(audit: Plain) -> Markup:
-    """Records of one split that stand in another: scores on them measure memory."""
+    """Records of one split that also occur in another: scores on them measure memorization."""
     lines = []
     for overlap in audit.get("overlaps") or []:
         splits = [str(overlap.get(key, "?")) for key in ("first", "second")]
@@ -198,7 +198,7 @@ def _overlaps(audit: Plain) -> Markup:
 
 
 def _from_corpora(record: RunRecord) -> tuple[dict[str, Plain], list[str]]:
-    """Split name -> the part of an audit that the encoded corpora give; and what could not be read."""
+    """Split name -> the part of an audit that the encoded corpora give; and which of them could not be read."""
     cache = record.setting("data.cache")
     folder = Path(str(cache)) if cache else record.folder / "corpus"
     splits: dict[str, dict[str, Any]] = {}
@@ -235,7 +235,7 @@ def _corpora_view(corpora: Sequence[MappedCorpus], header: Plain) -> dict[str, A
 
 
 def _unknown_in(corpora: Sequence[MappedCorpus], side: Side, symbol: object) -> Plain | None:
-    """The share of unknown symbols; None for values, or when no checkpoint tells which symbol it is."""
+    """The share of unknown symbols; None for values, or when no checkpoint tells which symbol is the unknown one."""
     if not isinstance(symbol, int):
         return None
     unknown = total = records = 0
@@ -257,7 +257,7 @@ def _mapping(value: object) -> Plain:
 
 
 def _label(labels: Plain, record: object) -> Markup:
-    """Where a record stands, without the folder; the whole path on hover. JSON has made texts of the numbers that are keys."""
+    """The place of a record without the folder; the whole path on hover. JSON has turned numeric keys into texts."""
     place = str(labels.get(str(record), f"record {record}"))
     return element("span", {"title": place}, PurePath(place).name or place)
 

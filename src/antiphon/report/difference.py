@@ -1,4 +1,4 @@
-"""What differs between a prediction and its reference, word by word (characters where a script writes no spaces)."""
+"""The differences between a prediction and its reference, word by word (character by character in scripts without spaces)."""
 
 import difflib
 import re
@@ -29,14 +29,14 @@ def differences(prediction: str, reference: str) -> tuple[Spans, Spans]:
 
 
 def nearest(prediction: str, references: Sequence[str]) -> int:
-    """Which reference is most like the prediction."""
+    """The index of the reference most similar to the prediction."""
     ours = _UNIT.findall(prediction)
     ratios = [_matcher(ours, _UNIT.findall(reference)).ratio() for reference in references]
     return ratios.index(max(ratios))
 
 
 def marked(spans: Spans, kind: str) -> Markup:
-    """A text with its differing stretches marked; blanks at their ends stay outside."""
+    """A text with its differing stretches marked; blanks at their ends are not marked."""
     parts: list[object] = []
     for stretch, differs in spans:
         body = stretch.rstrip()

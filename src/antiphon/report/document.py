@@ -1,4 +1,4 @@
-"""A whole page: one file that needs nothing else and asks nobody for anything.
+"""A complete page in one file, which loads nothing else.
 
 Its content security policy allows one thing only: its own style sheet, by hash. No script, image, font or address can be loaded, whatever
 the data holds; with `media`, pictures and sounds that are written into the page.
@@ -37,7 +37,7 @@ def _head(title: str, media: bool) -> Markup:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write the page in one step, so that a reader never finds half of it. Raises CheckpointError when it cannot be written."""
+    """Write the page in one step, so that no reader finds an incomplete one. Raises CheckpointError when it cannot be written."""
     try:
         with replacing(path) as file:
             file.write(page)

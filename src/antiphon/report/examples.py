@@ -1,4 +1,5 @@
-"""The best, typical, worst, longest and random outputs, with what differs from the reference marked; and how scores spread."""
+"""The examples section: the best, typical, worst, longest and random outputs, with differences from the reference marked; and the
+distribution of scores."""
 
 from collections.abc import Sequence
 
@@ -87,7 +88,7 @@ def _text(shown: object, more: str) -> Markup:
 
 
 def _spread(scored: ScoredItems) -> Markup:
-    """How many items have which score, and how the score depends on the length of the source."""
+    """The distribution of scores, and how the score depends on the length of the source."""
     name = score_name(scored.metric.name)
     values = scored.values[np.isfinite(scored.values)]
     figures = []
@@ -101,7 +102,7 @@ def _spread(scored: ScoredItems) -> Markup:
 
 
 def _bins(values: np.ndarray) -> list[tuple[float, float, int]]:
-    """Bins of 5 for percentages, the last of which holds what lies beyond 100; 20 bins over the range for anything else."""
+    """Bins of 5 for percentages, the last of which also holds values beyond 100; 20 bins over the range for anything else."""
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(0, 100, 21) if low >= 0 and high > 1 else np.linspace(low, high, 21)
     if high > edges[-1]:
@@ -111,7 +112,7 @@ def _bins(values: np.ndarray) -> list[tuple[float, float, int]]:
 
 
 def _validation_samples(record: RunRecord) -> list[Markup]:
-    """Without an evaluation: the samples that the last validation showed."""
+    """The samples of the last validation, for runs without an evaluation."""
     command = note("No evaluation yet: ", code(f"antiphon evaluate {record.folder}"), " adds the best, typical and worst outputs.")
     samples = record.of_kind("sample")
     last = [sample for sample in samples if sample.get("step") == samples[-1].get("step")]

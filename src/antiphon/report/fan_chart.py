@@ -1,4 +1,4 @@
-"""A forecast as a fan: the end of the history, what happened, the point forecast, nested intervals and the last season repeated.
+"""A forecast as a fan chart: the end of the history, the actual values, the point forecast, nested intervals and the last season repeated.
 
 Unusual: bands lie on top of each other in one colour, so that the more certain a region is, the darker it gets. An interval so wide that
 the series would look flat beside it is cut at the edge of the picture, and the caption says so.
@@ -43,7 +43,7 @@ class Fan:
 
     @property
     def steps(self) -> int:
-        """The steps behind the history."""
+        """The steps after the history."""
         return max(len(self.point), len(self.actual), 1)
 
     def figure(self, title: str, remark: str) -> Markup:
@@ -105,7 +105,7 @@ class Fan:
         return [*marks, *dots]
 
     def _origin(self, horizontal: Axis) -> Markup:
-        """Where the forecast begins, and the times at both ends, as far as they do not touch."""
+        """The origin of the forecast, and the times at both ends, unless their labels would touch."""
         middle, bottom = horizontal.at(0.5), HEIGHT - BOTTOM
         marks = [element("path", {"class": "marker", "d": f"M{px(middle)} {TOP}V{bottom}"})]
         first, last = (self.history_times or self.times)[:1], self.times[-1:]
@@ -120,7 +120,7 @@ class Fan:
         return join(marks)
 
     def _columns(self, horizontal: Axis) -> list[Markup]:
-        """Something to hover over at each step, that says all its values; of long horizons only at some."""
+        """Hover areas for the steps, which show all values; for long horizons only for some steps."""
         every = -(-self.steps // _MOST_HOVERED)
         width = (horizontal.at(1) - horizontal.at(0)) * every
         marks = []
@@ -139,7 +139,7 @@ class Fan:
 
 
 def fan_of(channel: Any, times: Sequence[str], history_times: Sequence[str]) -> Fan:
-    """The fan of a channel, as an evaluation's details hold it; what is no number counts as missing."""
+    """The fan of a channel, from an evaluation's details; values that are no numbers count as missing."""
     levels, quantiles = numbers(channel.get("levels")), channel.get("quantiles")
     rows = [numbers(row) for row in quantiles] if isinstance(quantiles, list) else []
     bands: list[Band] = []
@@ -155,7 +155,7 @@ def fan_of(channel: Any, times: Sequence[str], history_times: Sequence[str]) -> 
 
 
 def chosen_bands(bands: Sequence[Band]) -> list[Band]:
-    """Few enough intervals to tell apart: the widest, and those nearest to 80 and 50 percent."""
+    """A selection of intervals that can be told apart: the widest, and those nearest to 80 and 50 percent."""
     if len(bands) <= MOST_BANDS:
         return list(bands)
     chosen = {0}
@@ -165,14 +165,14 @@ def chosen_bands(bands: Sequence[Band]) -> list[Band]:
 
 
 def fan_legend(percents: Sequence[float]) -> Markup:
-    """What lines and shades stand for."""
+    """The meaning of lines and shades."""
     keys = [("past", "history and what happened"), ("said", "forecast"), ("repeated", "seasonal naive")]
     keys += [(f"band{index}", f"{number(percent)}% interval") for index, percent in enumerate(percents)]
     return element("p", {"class": "legend"}, *(element("span", {"class": f"key key-{kind}"}, name) for kind, name in keys))
 
 
 def numbers(value: object) -> list[float | None]:
-    """A list of numbers, None in the place of anything else; [] for what is no list."""
+    """A list of numbers, with None in place of anything else; [] for a value that is no list."""
     return [as_real(item) for item in value] if isinstance(value, list) else []
 
 

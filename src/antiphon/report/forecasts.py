@@ -1,4 +1,4 @@
-"""Forecasts, for a run that makes them: drawn as fans, errors by step of the horizon, calibration, and the hardest series.
+"""The forecast section, for forecasting runs: fan charts, errors by step of the horizon, calibration, and the hardest series.
 
 All of it comes from the details that the newest evaluation stored (`tasks/forecasting/details.py`); nothing is computed anew.
 """
@@ -90,7 +90,7 @@ def _remark(one: Plain, metric: str) -> str:
 
 
 def _steps(steps: Plain) -> Markup:
-    """A chart for each metric, the model beside the baselines; the numbers as a table to open."""
+    """A chart for each metric, the model beside the baselines; the numbers in a table that can be opened."""
     counts, charts = numbers(steps.get("counts")), []
     for name, errors in as_mapping(steps.get("errors")).items():
         lines = [Series(str(who).replace("_", " "), _points(values), dots=len(counts) <= 60) for who, values in as_mapping(errors).items()]
@@ -120,7 +120,7 @@ def _step_table(steps: Plain, counts: Sequence[float | None]) -> Markup:
 
 
 def _series(series: Plain) -> Markup:
-    """How errors spread over series, and the hardest of them beside the baselines."""
+    """The distribution of errors over series, and the hardest series, beside the baselines."""
     metric, total, unranked = str(series.get("metric", "error")), as_count(series.get("total")), as_count(series.get("unranked"))
     name, parts = score_name(metric), []
     quantiles = as_mapping(series.get("quantiles"))

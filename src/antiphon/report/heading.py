@@ -1,4 +1,4 @@
-"""The top of the page: what was trained, on what, for how long, and what it reaches."""
+"""The top of the page: what was trained, on which data, for how long, and the main scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -37,14 +37,14 @@ def _direction(record: RunRecord) -> str:
 
 
 def _steps_ahead(record: RunRecord) -> str:
-    """What is forecast, and how far."""
+    """What is forecast, and the horizon."""
     targets, horizon = record.setting("task.target") or "y", as_count(record.setting("task.horizon"))
     named = ", ".join(map(str, targets)) if isinstance(targets, list) else str(targets)
     return f" of {named}, {plural(horizon, 'step')} ahead" if horizon else ""
 
 
 def _headline(record: RunRecord) -> Markup:
-    """The newest evaluation's scores; without one, what validation said about the best checkpoint."""
+    """The scores of the newest evaluation; without one, those of the best checkpoint in validation."""
     if record.evaluations:
         newest = record.evaluations[0]
         records = plural(as_count(newest.content.get("records")), "forecast" if record.of_series else "record")
@@ -89,7 +89,7 @@ def _model(record: RunRecord) -> str:
 
 
 def _vocabulary(record: RunRecord) -> str | None:
-    """The symbols on each side; None before there is a checkpoint, and for sides that are no symbols."""
+    """The number of symbols on each side; None before there is a checkpoint, and for sides without symbols."""
     sizes = {side: as_count(spec.get("size")) for side in ("source", "target") if isinstance(spec := record.header.get(side), Mapping)}
     shown = [f"{size:,} {side} symbols" for side, size in sizes.items() if size]
     return ", ".join(shown) or None
@@ -156,5 +156,5 @@ def _checkpoint(record: RunRecord) -> str | None:
 
 
 def short_paths(paths: str) -> str:
-    """The file names of paths that are separated by commas."""
+    """The file names in comma-separated paths."""
     return ", ".join(PurePath(path).name or path for path in paths.split(", ")) or "records"

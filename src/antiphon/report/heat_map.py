@@ -1,4 +1,4 @@
-"""A matrix as an SVG of square cells with labels; the value stands in each cell's title."""
+"""A matrix as an SVG of square cells with labels; the value is in each cell's title."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _FAINT = 0.02  # cells below this share of the largest weight are left to the ba
 
 
 def heat_map(weights: Float[np.ndarray, "T S"], rows: Sequence[str], columns: Sequence[str], caption: str) -> Markup:
-    """A figure: T rows, S columns. What does not fit is left out, and the caption says so."""
+    """A figure: T rows, S columns. What does not fit is left out, with a remark in the caption."""
     sides = ((rows, "rows"), (columns, "columns"))
     left_out = [f"{len(labels) - MOST_CELLS} of {len(labels)} {what}" for labels, what in sides if len(labels) > MOST_CELLS]
     if left_out:
@@ -62,12 +62,12 @@ def _column_label(label: str, x: Real, y: Real, *, upright: bool) -> Markup:
 
 
 def _label(piece: str) -> str:
-    """A piece in few characters; blanks are made visible."""
+    """A piece as a short label; blanks are made visible."""
     letters = "".join("␣" if letter.isspace() else letter for letter in visible(piece.strip(_JOINER))) or "∅"
     shown, more = clipped(letters, _MOST_LETTERS)
     return f"{shown}…" if more else shown
 
 
 def _px(value: Real) -> str:
-    """A place to a tenth of a pixel."""
+    """A coordinate, rounded to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

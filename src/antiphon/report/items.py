@@ -1,4 +1,4 @@
-"""Scores of single items, and which items are worth showing.
+"""Scores of single items, and the selection of items to show.
 
 An item's score is the metric of a set that holds this item only: what `aggregate` makes of its row of statistics.
 """
@@ -42,7 +42,7 @@ class ScoredItems:
     others: tuple[Float[np.ndarray, " N"], ...] = ()
 
     def by_length(self, most_groups: int = 6) -> list[tuple[str, float, int]]:
-        """The metric over items of similar source length: (lengths, value, number of items), the shortest first."""
+        """The metric over items of similar source length: (lengths, value, number of items), shortest first."""
         lengths, _ = source_lengths(self.items)
         if len(lengths) < 2 * most_groups:
             return []
@@ -58,7 +58,7 @@ class ScoredItems:
 
 
 def score_items(evaluation: StoredEvaluation) -> ScoredItems | str:
-    """Each item by the evaluation's first metric, or as many as `MOST_SCORED` drawn at random; or a sentence why that cannot be."""
+    """Each item's score by the evaluation's first metric, for all or a random `MOST_SCORED` items; or a sentence why there are none."""
     numbers = [number for number, item in enumerate(evaluation.items) if references(item)]
     if not numbers:
         return "The evaluation holds no predictions."
@@ -79,7 +79,7 @@ def score_items(evaluation: StoredEvaluation) -> ScoredItems | str:
 
 
 def orders(scored: ScoredItems, *, seed: int = SEED) -> dict[Kind, list[int]]:
-    """All items in the order in which each kind wants them.
+    """All items in the order of preference of each kind.
 
     best, worst   by score
     typical       nearest to the median score; which of many equals comes first is drawn by the seed
@@ -103,7 +103,7 @@ def orders(scored: ScoredItems, *, seed: int = SEED) -> dict[Kind, list[int]]:
 
 
 def pick(ordered: Mapping[Kind, Sequence[int]], counts: Mapping[Kind, int]) -> dict[Kind, list[int]]:
-    """So many items of each kind, none twice: with few items, kinds that come later in `_FIRST` get fewer or none."""
+    """The requested number of items of each kind, none twice: with few items, kinds that come later in `_FIRST` get fewer or none."""
     taken: set[int] = set()
     picked: dict[Kind, list[int]] = {}
     for kind in _FIRST:
@@ -114,7 +114,7 @@ def pick(ordered: Mapping[Kind, Sequence[int]], counts: Mapping[Kind, int]) -> d
 
 
 def source_lengths(items: Sequence[Plain]) -> tuple[np.ndarray, str]:
-    """The length of each source, (N,), and its unit: words, or characters where sources hold hardly more than one word."""
+    """The length of each source, (N,), and its unit: words, or characters if most sources have hardly more than one word."""
     words = np.array([len(source(item).split()) for item in items])
     if len(words) and np.mean(words) >= 2:
         return words, "words"
@@ -127,7 +127,7 @@ def source(item: Plain) -> str:
 
 
 def prediction(item: Plain) -> str:
-    """What was predicted for an item."""
+    """The prediction for an item."""
     return str(item.get("prediction", ""))
 
 
@@ -137,7 +137,7 @@ def references(item: Plain) -> list[str]:
 
 
 def _metrics(evaluation: StoredEvaluation) -> list[Metric]:
-    """The scores that say how good predictions are. Code outside Antiphon is not imported because a file names it."""
+    """The scores that measure quality. Code outside Antiphon is not imported just because a file names it."""
     found = []
     for score in evaluation.scores:
         try:

@@ -1,4 +1,5 @@
-"""Attention of a forecasting model: which past steps each step ahead looked at, for the best, a middling and the worst forecast.
+"""The attention section of a forecasting model: which past steps each future step attended to, for the best, a middling and the worst
+forecast.
 
 Unusual: columns are lags, not dates: 0 is the last known value, -11 lies a year before the first forecast month. A model that has found
 the season shows a diagonal. The weights come from one pass over the forecast itself, each step reading the point forecast before it.
@@ -32,7 +33,7 @@ _CAPTION = 60
 
 @final
 class _NoAttentionError(AntiphonError):
-    """The model has no weights to show."""
+    """The model has no attention weights to show."""
 
 
 def lags_section(record: RunRecord, predictor: Predictor | str, data: Any = None) -> Markup:
@@ -66,7 +67,7 @@ def _section(*parts: Markup) -> Markup:
 
 
 def _items(record: RunRecord, predictor: Predictor, chosen: Sequence[Plain], data: Any) -> list[tuple[Plain, Record]]:
-    """The forecasts with the items behind them, as far as these can be read again. Raises AntiphonError when the data cannot."""
+    """The forecasts with their items, as far as these can be read again. Raises AntiphonError when the data cannot."""
     source = evaluated_data(predictor, record) if data is None else data
     if source is None:
         return []
@@ -95,7 +96,7 @@ def _map(title: str, one: Plain, item: Record, predictor: Predictor) -> Markup:
 
 @torch.inference_mode()
 def _weights(item: Record, predictor: Predictor) -> Float[np.ndarray, "H S"]:
-    """The weights of one pass over the item's own point forecast. Raises _NoAttentionError when the model gives none."""
+    """The attention weights of one pass with the item's own point forecast as input. Raises _NoAttentionError when the model gives none."""
     task, model, device = predictor.task, predictor.model, predictor.device
     (prediction,) = predictor.predict_items([item])
     said, known = prediction.hypothesis.elements, task.request(item).known

@@ -1,4 +1,4 @@
-"""What it takes to make the run again: the recipe, and the versions at hand."""
+"""The section on reproducing the run: the recipe, and the installed versions."""
 
 import os
 import platform
@@ -33,7 +33,7 @@ def making_section(record: RunRecord) -> Markup:
 
 
 def _cost(record: RunRecord) -> Markup | None:
-    """What `antiphon inspect` measured: parameters by part of the model, memory, and the time of an epoch."""
+    """The costs measured by `antiphon inspect`: parameters by part of the model, memory, and the time of an epoch."""
     cost = (record.inspection or {}).get("cost")
     if not isinstance(cost, Mapping):
         return None

@@ -19,20 +19,20 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 
 @final
 class Markup(str):
-    """A string that is markup already. Only the functions of this file make one out of data."""
+    """A string that is markup already. Only the functions of this file turn data into markup."""
 
     __slots__ = ()
 
 
 def text(value: object) -> Markup:
-    """A value as text: escaped; characters that a page cannot show, or that would turn the text around it, are made visible."""
+    """A value as text: escaped; characters that a page cannot show, or that would reverse the direction of text, are made visible."""
     if isinstance(value, Markup):
         return value
     return Markup(html.escape(visible(str(value))))
 
 
 def visible(value: str) -> str:
-    """A text in which every character shows: control characters as their pictures, direction marks and the like by their numbers."""
+    """A text in which every character is visible: control characters as symbols, direction marks and the like by their numbers."""
     return "".join(map(_shown, value))
 
 
@@ -61,12 +61,12 @@ def paragraph(*children: object) -> Markup:
 
 
 def note(*children: object) -> Markup:
-    """A quiet remark: what a number means, or what is missing and how to get it."""
+    """A discreet remark: what a number means, or what is missing and how to get it."""
     return element("p", {"class": "note"}, *children)
 
 
 def warning(*children: object) -> Markup:
-    """A remark that asks for attention."""
+    """A prominent remark."""
     return element("p", {"class": "warning"}, element("strong", None, "Look here: "), *children)
 
 
@@ -76,7 +76,7 @@ def code(value: object) -> Markup:
 
 
 def table(header: Iterable[object], rows: Iterable[Iterable[object]], *, numeric: Iterable[int] = (), caption: str = "") -> Markup:
-    """A table that scrolls by itself on a narrow screen; the columns in `numeric` are set flush right. Columns of which no row has anything
+    """A table that scrolls separately on a narrow screen; the columns in `numeric` are right-aligned. Columns that are empty in all rows
     are left out."""
     right, header, listed = frozenset(numeric), list(header), [list(row) for row in rows]
     shown = [column for column in range(len(header)) if not listed or any(row[column] not in ("", None) for row in listed)]
@@ -92,7 +92,7 @@ def table(header: Iterable[object], rows: Iterable[Iterable[object]], *, numeric
 
 
 def folded(summary: object, *children: object) -> Markup:
-    """Something to open: details that most readers skip."""
+    """Details that most readers skip, which can be opened."""
     return element("details", None, element("summary", None, summary), *children)
 
 
@@ -103,14 +103,14 @@ def facts(pairs: Iterable[tuple[object, object]]) -> Markup:
 
 
 def clipped(value: str, most: int) -> tuple[str, str]:
-    """A text of at most `most` characters, and a remark about what was left out ("" when nothing was)."""
+    """A text cut to at most `most` characters, and a remark about what was left out ("" when nothing was)."""
     if len(value) <= most:
         return value, ""
     return value[:most], f" ... ({len(value) - most:,} more characters)"
 
 
 def display_width(value: str) -> int:
-    """The columns that a text takes in a font of fixed width: wide East Asian characters take two, combining marks none."""
+    """The display width of a text in a monospaced font: wide East Asian characters take two columns, combining marks none."""
     return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in value)
 
 
@@ -127,7 +127,7 @@ def _attributes(attributes: Attributes) -> str:
 
 
 def _shown(letter: str) -> str:
-    """The character itself, or what stands for it when it must not reach the page."""
+    """The character itself, or a replacement if it must not appear on the page."""
     number = ord(letter)
     if number < 32 and letter not in "\t\n":
         return chr(0x2400 + number)  # the picture of the control character

@@ -1,4 +1,4 @@
-"""The report: `write_report(run)` writes `report.html` into the run, one file that needs nothing else and asks nobody for anything.
+"""The report: `write_report(run)` writes `report.html` into the run's folder, one file that loads nothing else.
 
 A page about speech may also show pictures and play sounds that are written into it.
 """

@@ -1,4 +1,4 @@
-"""Line charts, histograms and intervals as SVG. Colours come from the page's style sheet, so that they follow light and dark.
+"""Line charts, histograms and intervals as SVG. Colours come from the page's style sheet, so that they suit light and dark mode.
 
 Unusual: every mark carries its values as a `<title>`, which a browser shows on hover and a screen reader speaks; there is no script.
 """
@@ -22,7 +22,7 @@ Point = tuple[Real, Real]
 @final
 @dataclass(frozen=True)
 class Series:
-    """A line: its name, its points in order of x, and whether each point is worth a dot of its own."""
+    """A line: its name, its points in order of x, and whether each point is drawn as a dot."""
 
     name: str
     points: Sequence[Point]
@@ -41,7 +41,7 @@ class Marker:
 @final
 @dataclass(frozen=True)
 class LineChart:
-    """Curves over steps. `shared` are values that the vertical axis must also reach; `unit` is what stands under the horizontal one."""
+    """Curves over steps. `shared` are values that the vertical axis must include; `unit` is the label of the horizontal one."""
 
     title: str
     series: Sequence[Series]
@@ -66,7 +66,7 @@ class LineChart:
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """At most about so many points, keeping the lowest and the highest of each stretch, so that no spike disappears."""
+    """At most about `most` points, keeping the lowest and the highest of each stretch, so that no spike disappears."""
     if len(points) <= most:
         return list(points)
     stretches = max(1, most // 2)
@@ -153,7 +153,7 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, Real, str]]) -> Markup
 
 
 def chart(width: Real, height: Real, label: str, *marks: object) -> Markup:
-    """A picture as wide as its column; `label` is what a screen reader says."""
+    """A picture as wide as its column; `label` is the text for screen readers."""
     return element("svg", {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": label, "class": "chart"}, *marks)
 
 
@@ -170,7 +170,7 @@ def _grid(horizontal: Axis, vertical: Axis, unit: str) -> Markup:
 
 
 def horizontal_lines(vertical: Axis, left: Real, right: Real) -> Markup:
-    """A line across the picture for each tick of the vertical axis, with its value."""
+    """Horizontal grid lines at the ticks of the vertical axis, with their values."""
     marks = []
     for tick in vertical.ticks:
         y = px(vertical.at(tick))
@@ -180,7 +180,7 @@ def horizontal_lines(vertical: Axis, left: Real, right: Real) -> Markup:
 
 
 def tick_down(axis: Axis, tick: Real, height: Real) -> Markup:
-    """A line down the picture at a tick of the horizontal axis, with its value."""
+    """A vertical line at a tick of the horizontal axis, with its value."""
     x = px(axis.at(tick))
     where = {"class": "tick", "x": x, "y": height - BOTTOM + 16, "text-anchor": "middle"}
     return join([element("path", {"class": "grid", "d": f"M{x} {TOP}V{height - BOTTOM}"}), element("text", where, axis.label(tick))])
@@ -218,7 +218,7 @@ def legend(names: Sequence[str]) -> Markup:
 
 
 def _bin_place(bins: Sequence[tuple[Real, Real, int]], left: Real, width: Real) -> Callable[[Real], Real]:
-    """Where a value stands among bars of equal width; the tail's bar is as wide as the others."""
+    """The position of a value among bars of equal width; the tail's bar is as wide as the others."""
 
     def place(value: Real) -> Real:
         for index, (low, high, _) in enumerate(bins):
@@ -231,5 +231,5 @@ def _bin_place(bins: Sequence[tuple[Real, Real, int]], left: Real, width: Real) 
 
 
 def px(value: Real) -> str:
-    """A place to a tenth of a pixel."""
+    """A coordinate, rounded to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,26 +1,27 @@
-"""Numbers as people read them: few digits, separated thousands, units."""
+"""Formats numbers for people: few digits, separated thousands, units."""
 
 import math
 from datetime import datetime
 
 Real = int | float
-"""Any number. Said out loud, since the checks of types in tests take an int for no float."""
+"""Any number. Needed because the type checks in tests do not accept an int as a float."""
 
 
 def as_real(value: object) -> float | None:
-    """A finite number, or None for anything else: files may hold what nobody expects."""
+    """A finite number, or None for anything else: files may hold unexpected values."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
         return None
     return float(value)
 
 
 def as_count(value: object) -> int:
-    """A whole number; 0 for what is none."""
+    """A whole number; 0 for anything else."""
     return int(as_real(value) or 0)
 
 
 def number(value: object, digits: int = 4) -> str:
-    """A number with so many significant digits; what is no number (the log writes `nan` as text) as it is."""
+    """A number with a limited number of significant digits; a value that is no number (the log writes `nan` as text) is returned
+    unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if not math.isfinite(value):
@@ -34,7 +35,7 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def percent(share: Real) -> str:
-    """A share between 0 and 1 in percent. What is more than nothing never reads as 0, and less than all never as 100."""
+    """A share between 0 and 1 in percent. More than nothing is never shown as 0, and less than all never as 100."""
     value = 100 * share
     if 0 < value < 0.01:
         return "< 0.01%"
@@ -44,7 +45,7 @@ def percent(share: Real) -> str:
 
 
 def duration(seconds: Real) -> str:
-    """Seconds as a person says them."""
+    """Seconds in units that people use."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""What lies on disk in a run, read as plain values: the report needs neither the data nor a valid recipe to tell what happened.
+"""Reads the files of a run as plain values: the report needs neither the data nor a valid recipe.
 
 Unusual: apart from `recipe.yaml`, nothing has to be there. A part that is missing or damaged becomes a sentence in `problems`, since a
 report on half a run is of more use than an error.
@@ -23,19 +23,19 @@ Plain = Mapping[str, Any]
 @final
 @dataclass(frozen=True)
 class StoredEvaluation:
-    """An evaluation as `antiphon.evaluate` wrote it, and when."""
+    """An evaluation stored by `antiphon.evaluate`, and its time."""
 
     content: Plain
     written: float
 
     @property
     def data(self) -> str:
-        """What was evaluated on: a path, several with commas, or `records`."""
+        """The evaluated data: a path, several with commas, or `records`."""
         return str(self.content.get("data", ""))
 
     @property
     def of(self) -> str:
-        """What was evaluated where it was not the run's best checkpoint: another one, or an ensemble. Else ""."""
+        """The evaluated model if it was not the run's best checkpoint: another one, or an ensemble. Else ""."""
         return str(self.content.get("of") or "")
 
     @property
@@ -50,13 +50,13 @@ class StoredEvaluation:
 
     @property
     def baselines(self) -> Mapping[str, Sequence[Plain]]:
-        """Scores of simple methods on the same records, by name; {} for tasks that have none."""
+        """Scores of baselines on the same records, by name; {} for tasks without any."""
         found = as_mapping(self.content.get("baselines"))
         return {name: [score for score in scores if isinstance(score, dict)] for name, scores in found.items() if isinstance(scores, list)}
 
     @property
     def details(self) -> Plain:
-        """What the task said beside scores; {} for tasks that say nothing."""
+        """The task's details beside scores; {} for tasks without any."""
         return as_mapping(self.content.get("details"))
 
 
@@ -83,7 +83,7 @@ class RunRecord:
 
     @property
     def audit(self) -> Plain | None:
-        """What was found in the data; None when nobody has looked."""
+        """The audit of the data; None if there is none."""
         found = (self.inspection or {}).get("audit", self.inspection)
         return found if isinstance(found, Mapping) else None
 
@@ -98,17 +98,17 @@ class RunRecord:
         return str(self.setting("task.name")) == "speech_recognition"
 
     def of_kind(self, *kinds: str) -> list[Plain]:
-        """The events of some kinds, in order."""
+        """The events of certain kinds, in order."""
         return [event for event in self.events if event.get("kind") in kinds]
 
     @property
     def improved(self) -> float:
-        """When the checkpoint in use was found best (seconds since 1970), by the log: the times of files do not survive copying."""
+        """When the checkpoint in use was found best (seconds since 1970), from the log, as file times do not survive copying."""
         times = [as_real(event.get("time")) for event in self.of_kind("validation", "average") if event.get("best") is True]
         return max((time for time in times if time is not None), default=0.0)
 
     def setting(self, dotted: str) -> Any:
-        """A value of the recipe by its dotted path, None when it is not there."""
+        """A value of the recipe by its dotted path, None if it is missing."""
         value: Any = self.recipe
         for key in dotted.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
@@ -116,17 +116,17 @@ class RunRecord:
 
 
 def as_mapping(value: object) -> Plain:
-    """A mapping as it is, and {} for anything else: files may hold what nobody expects."""
+    """A mapping unchanged, and {} for anything else: files may hold unexpected values."""
     return value if isinstance(value, Mapping) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """A list as it is, and [] for anything else."""
+    """A list unchanged, and [] for anything else."""
     return value if isinstance(value, list) else []
 
 
 def read_run(run: Path) -> RunRecord:
-    """Read a run. Raises CheckpointError when the folder is none."""
+    """Read a run. Raises CheckpointError when the folder is not one."""
     if not (run / "recipe.yaml").is_file():
         if run.is_file():
             raise CheckpointError(f"A report needs a run, which is a folder, but {run} is a file. Name the folder that training wrote.")
@@ -149,7 +149,7 @@ def read_run(run: Path) -> RunRecord:
 
 
 def _read_recipe(path: Path) -> tuple[str, Plain]:
-    """The recipe's text and its plain values; plug-ins that it names are not imported."""
+    """The recipe's text and its plain values; the plug-ins that it names are not imported."""
     try:
         written = path.read_text(encoding="utf-8-sig")
         recipe = YAML(typ="safe", pure=True).load(written)
@@ -162,7 +162,7 @@ def _read_recipe(path: Path) -> tuple[str, Plain]:
 
 
 def _read_header(run: Path, problems: list[str]) -> Plain:
-    """What the checkpoint in use says about itself; {} when there is none."""
+    """The header of the checkpoint in use; {} when there is none."""
     if not any((run / name).exists() for name in ("best", "last")):
         return {}
     try:
@@ -173,7 +173,7 @@ def _read_header(run: Path, problems: list[str]) -> Plain:
 
 
 def _read_events(path: Path, problems: list[str]) -> list[Plain]:
-    """The events of training; a line that a kill cut short is no problem when it is the last one."""
+    """The events of training; an incomplete last line, as after a kill, is ignored."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

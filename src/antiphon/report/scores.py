@@ -1,4 +1,4 @@
-"""Every stored evaluation: its scores with intervals, beside those of baselines; how its outputs ended, and the search that made them."""
+"""The evaluation sections: scores with intervals, beside those of baselines; how outputs ended, and the search settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -54,7 +54,7 @@ _ENDINGS = {
 
 
 def score_name(name: str) -> str:
-    """A metric's name for people."""
+    """The display name of a metric."""
     return _ABBREVIATIONS.get(name, name.replace("_", " "))
 
 
@@ -76,7 +76,7 @@ def score_table(scores: Sequence[Plain], baselines: Mapping[str, Sequence[Plain]
 
 
 def _bar(score: Plain, rivals: Mapping[str, float | None]) -> Markup | None:
-    """The value as a bar: up to 100, or up to the largest of the model and the baselines; None where neither says anything."""
+    """The value as a bar: up to 100, or up to the largest of the model and the baselines; None if there is no such scale."""
     value, low, high = (as_real(score.get(key)) for key in ("value", "low", "high"))
     name, others = _name(score), [(who.replace("_", " "), rival) for who, rival in rivals.items() if rival is not None]
     if value is None or value < 0 or name in _MODEL_SCORES or score.get("signature") is None or (name in _IN_UNITS and not others):
@@ -95,7 +95,7 @@ def _rival(score: Plain, others: Sequence[Plain]) -> float | None:
 
 
 def _beside(score: Plain, rival: float | None) -> Markup | str:
-    """A baseline's value, marked where it is better than the model's."""
+    """A baseline's value, marked if it is better than the model's."""
     if rival is None or not _beaten(score, rival):
         return "" if rival is None else _score(rival)
     return element("span", {"class": "beaten", "title": "better than the model"}, _score(rival))
@@ -143,7 +143,7 @@ def _evaluation(record: RunRecord, evaluation: StoredEvaluation) -> Markup:
 
 
 def _heading(record: RunRecord, evaluation: StoredEvaluation) -> str:
-    """The name of the data, and of what was evaluated; with the folder where another data set has the same name."""
+    """The name of the data, and of the evaluated model; with the folder if another data set has the same name."""
     path = PurePath(evaluation.data)
     alike = {one.data for one in (*record.evaluations, *record.others) if PurePath(one.data).name == path.name}
     name = evaluation.data if len(alike) > 1 else path.name
@@ -151,7 +151,7 @@ def _heading(record: RunRecord, evaluation: StoredEvaluation) -> str:
 
 
 def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:
-    """What a forecaster wants to know first: whether training was worth it."""
+    """A warning if baselines are better than the model: whether training was worth it."""
     if not evaluation.baselines:
         return None
     lines, compared = [], 0
@@ -172,7 +172,7 @@ def _better_baselines(evaluation: StoredEvaluation) -> Markup | None:
 
 
 def _endings(content: Plain) -> Markup | None:
-    """How outputs ended; many that were cut are worth a warning."""
+    """How outputs ended, with a warning if many were cut off."""
     reasons = content.get("finish_reasons")
     if not isinstance(reasons, Mapping) or not reasons:
         return None
@@ -217,7 +217,7 @@ def _setting(value: object) -> str:
 
 
 def _score(value: object) -> str:
-    """A score, of which also a round one has decimals: 52.00 says how exact it is."""
+    """A score, with decimals even if they are zeros: 52.00 shows its precision."""
     return f"{value:.2f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else number(value)
 
 
@@ -226,7 +226,7 @@ def _name(score: Plain) -> str:
 
 
 def _aim(name: str) -> float | None:
-    """What a coverage should be: neither more nor less."""
+    """The target of a coverage: neither more nor less."""
     return float(name.removeprefix("coverage_")) if name in ("coverage_80", "coverage_95") else None
 
 

@@ -1,5 +1,4 @@
-"""The data section of a run that forecasts series: how many, how long, from when to when, how large, and whether what is scored was
-learned from.
+"""The data section of a forecasting run: number, length, time span and size of series, and whether scored steps were used in training.
 
 It shows what `antiphon inspect` stored in `audit.json` (`data/series_audit.py`). Without one, the stored series of the run still tell
 their number and lengths.
@@ -44,7 +43,7 @@ def _section(*parts: Markup) -> Markup:
 
 
 def _split(name: str, series: Plain, audit: Plain) -> Markup:
-    """One split: its series, its windows, and some of them drawn."""
+    """One split: its series, its windows, and some of them as plots."""
     tally = as_mapping(audit.get("tally"))
     purpose = "to learn from" if name == "train" else "to score"
     shortest, longest = (as_count(one) for one in _pair(series.get("context")))
@@ -69,7 +68,7 @@ def _split(name: str, series: Plain, audit: Plain) -> Markup:
 
 
 def _left_out(tally: Plain) -> Markup | None:
-    """Every reason for which a series has no window."""
+    """Every reason why series have no window."""
     first = as_mapping(tally.get("first"))
     rows = [
         (reason, f"{as_count(count):,}", ", ".join(map(str, as_list(first.get(reason))[:3])))
@@ -103,7 +102,7 @@ _ROLES = {"past": "for the past alone", "known": "in advance", "calendar": "in a
 
 
 def _covariates(covariates: Sequence[Any]) -> Markup | None:
-    """What stands beside the values, and when it is known."""
+    """The covariates, and when they are known."""
     rows = [
         (
             str(one.get("name", "?")),
@@ -118,7 +117,7 @@ def _covariates(covariates: Sequence[Any]) -> Markup | None:
 
 
 def _figures(steps: Plain, samples: Sequence[Any]) -> Markup | None:
-    """The lengths of series, unless all are alike, and some windows as the model sees them."""
+    """The lengths of series, unless all are equal, and some windows as the model sees them."""
     figures = []
     bins = [(low, high, count) for low, high, count in steps.get("bins") or ()]
     if bins and bins[0][0] < bins[-1][1]:
@@ -133,7 +132,7 @@ def _figures(steps: Plain, samples: Sequence[Any]) -> Markup | None:
 
 
 def _scaled(pieces: object) -> list[float | None]:
-    """The first target of each step, as `Forecasting.pieces` writes it; None for what is no number."""
+    """The first target at each step, as `Forecasting.pieces` writes it; None for values that are no numbers."""
     found: list[float | None] = []
     for piece in as_list(pieces):
         try:
@@ -147,7 +146,7 @@ def _scaled(pieces: object) -> list[float | None]:
 
 
 def _stored(record: RunRecord) -> list[Markup]:
-    """Number and lengths of the series that the run has stored; and what could not be read."""
+    """Number and lengths of the series stored in the run; and what could not be read."""
     cache = record.setting("data.cache")
     folder = Path(str(cache)) if cache else record.folder / "corpus"
     parts = []

@@ -1,4 +1,4 @@
-"""A long source as running text: where the model looked is shaded, what it copied is marked, in the source and in the output.
+"""A long source as running text: places that the model attended to are shaded, copied pieces are marked, in source and output.
 
 A heat map of a document would be hundreds of cells wide. Here the attention of all output pieces is added up for each piece of the source.
 The shade is relative to the piece that was looked at most, in a few steps, since a page has no styles of its own.
@@ -27,7 +27,7 @@ def source_view(
     caption: str,
     references: Sequence[str],
 ) -> Markup:
-    """A card: the source with its shades, the output, the references. `copied` has (probability, place in the source) of each output piece.
+    """A card with the shaded source, the output and the references. `copied` has (probability, place in the source) for each output piece.
 
     Sources of more than 600 pieces are shown up to there, and the caption says so.
     """
@@ -56,7 +56,7 @@ def _text(parts: Sequence[object]) -> Markup:
 
 
 def _gap(pieces: Sequence[str], place: int, of_subwords: bool) -> str:
-    """What stands between a piece and the one before it."""
+    """The text between a piece and the one before it."""
     if place == 0:
         return ""
     piece, before = pieces[place], pieces[place - 1]

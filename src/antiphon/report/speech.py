@@ -1,4 +1,4 @@
-"""Speech, for a run that recognizes it: errors by kind, speaker and length, and the utterances with the most errors, to see and to hear.
+"""The speech section, for speech recognition runs: errors by kind, speaker and length, and the worst utterances, with picture and sound.
 
 Counts come from the details that the newest evaluation stored (`tasks/speech_recognition/details.py`). For the worst utterances the
 recordings are read again, recognized again with times, drawn, and put into the page as FLAC, up to a total size; what is left out is said.
@@ -42,7 +42,7 @@ class _Utterance:
 
 
 def speech_section(record: RunRecord, predictor: Predictor | str, data: Any = None) -> Markup:
-    """The section on speech. `predictor` is a sentence when the model could not be loaded; `data` is what was evaluated on, if given."""
+    """The section on speech. `predictor` is a sentence when the model could not be loaded; `data` is the evaluated data, if given."""
     if not record.evaluations:
         command = code(f"antiphon evaluate {record.folder}")
         return _section(note("No evaluation yet: ", command, " adds errors by speaker and by length, and the worst utterances."))
@@ -108,7 +108,7 @@ def _minutes(seconds: object) -> str:
 
 
 def _worst(record: RunRecord, predictor: Predictor | str, worst: Sequence[Plain], data: Any) -> Markup:
-    """Cards of the worst utterances; the first of them with picture and sound."""
+    """Cards of the worst utterances; the first few with picture and sound."""
     if not worst:
         return note("No utterance of the newest evaluation has a wrong word.")
     legend = note(
@@ -170,7 +170,7 @@ def _drawn(sound: _Utterance) -> Markup:
 
 
 def _player(waveform: Float[np.ndarray, " N"], rate: int) -> Markup:
-    """The recording as the model heard it (one channel, its sample rate), to be played in the page."""
+    """The model's input audio (one channel, its sample rate), as a player in the page."""
     import soundfile
 
     file = io.BytesIO()
@@ -180,7 +180,7 @@ def _player(waveform: Float[np.ndarray, " N"], rate: int) -> Markup:
 
 
 def _sounds(record: RunRecord, predictor: Predictor, worst: Sequence[Plain], data: Any) -> Mapping[int, _Utterance]:
-    """The utterances that can be found again, by their place among the worst."""
+    """The utterances that can be found again, by their index among the worst."""
     task = predictor.task
     evaluated = evaluated_data(predictor, record) if data is None else data
     if not isinstance(task, Hears) or evaluated is None:
@@ -201,7 +201,7 @@ def _sounds(record: RunRecord, predictor: Predictor, worst: Sequence[Plain], dat
 
 
 def _with_times(predictor: Predictor, records: Sequence[Record]) -> Sequence[Prediction]:
-    """Predictions that say when each word is heard, as well as the model and its search can: by CTC, by attention, or not at all."""
+    """Predictions with the times of words, as precise as the model and its search can give them: by CTC, by attention, or not at all."""
     bare = [{key: value for key, value in one.items() if key not in predictor.task.columns[1:2]} for one in records]
     for settings in ({"spans": True, "alignment": True}, {"spans": True}, {"alignment": True}):
         try:

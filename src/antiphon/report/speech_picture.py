@@ -1,4 +1,4 @@
-"""A recording as a picture: its spectrogram, when each word was heard, and where attention looked.
+"""A picture of a recording: its spectrogram, the times of words, and where attention was.
 
 Unusual here: pictures are PNG files written with zlib alone, inside the SVG as data, so the page stays one file and needs no package.
 One pixel of the spectrogram is one frame and one channel; the browser stretches it.
@@ -92,7 +92,7 @@ def _image(values: Float[np.ndarray, "H W"], top: float, width: float, height: f
 
 
 def _word_marks(words: Sequence[Mapping[str, Any]], scale: float, width: float) -> tuple[list[Markup], float]:
-    """A bar over the picture and a name below it for each word with a time; and how far down they go."""
+    """A bar over the picture and a name below it for each word with a time; also returns their height."""
     marks, ends = list[Markup](), [0.0]
     for word in words:
         start, end = as_real(word.get("start")), as_real(word.get("end"))

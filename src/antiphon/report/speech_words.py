@@ -1,4 +1,4 @@
-"""A text and what was recognized, word under word: substitutions, insertions and deletions marked."""
+"""A text above its transcript, word by word: substitutions, insertions and deletions are marked."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def word_pairs(reference: str, prediction: str) -> Iterator[tuple[str, str, str]
 
 
 def word_alignment(reference: str, prediction: str) -> Markup:
-    """Both texts in two lines, one word under the other."""
+    """Both texts on two lines, aligned word by word."""
     pairs = (_pair(*pair) for pair in word_pairs(reference, prediction))
     return element("div", {"class": "aligned", "dir": "auto"}, *pairs)
 

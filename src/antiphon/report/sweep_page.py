@@ -1,4 +1,4 @@
-"""The page of a sweep: what was best and how sure that is, how the scores depend on each setting, and all trials in a table."""
+"""The page of a sweep: the best trial and how certain it is, the influence of each setting on scores, and a table of all trials."""
 
 import json
 import time
@@ -23,7 +23,7 @@ _LEVEL = 0.05
 
 
 def write_sweep_report(folder: Path | str) -> Path:
-    """Write the report of a sweep from what it has written so far; returns the path of the page.
+    """Write the report of a sweep from the results it has written so far; returns the path of the page.
 
     Raises CheckpointError when the folder holds no sweep, or the page cannot be written.
     """
@@ -68,7 +68,7 @@ class _Record:
         return -value if score["higher_is_better"] else value
 
     def label(self, trial: Mapping[str, Any]) -> str:
-        """A trial in words."""
+        """The name of a trial."""
         settings = ", ".join(f"{key} {label_of(value)}" for key, value in trial["settings"].items())
         score = f"{score_name(self.metric)} {number(trial['score']['value'])}; " if trial["score"] else f"{trial['outcome']}; "
         return f"trial {trial['number']}: {score}{settings}"
@@ -121,7 +121,7 @@ _OUTCOMES = ("complete", "pruned", "diverged", "failed", "running")
 
 
 def _differs(record: _Record) -> str:
-    """Whether the best is better than the second by more than chance."""
+    """Whether the best trial is significantly better than the second."""
     test, second = record.comparison, record.second
     if second is None:
         return ""
@@ -145,7 +145,7 @@ def _dot(record: _Record, trial: Mapping[str, Any], x: float, *, best: bool) -> 
 
 
 def _history(record: _Record) -> Markup:
-    """Scores in the order of the trials, and how each came about."""
+    """Scores in the order of the trials, and their learning curves."""
     if not record.complete:
         return section("history", "History", note("No trial is complete yet."))
     dots, leading = list[Dot](), None
@@ -170,7 +170,7 @@ def _kind(record: _Record, trial: Mapping[str, Any]) -> str:
 
 
 def _settings(record: _Record) -> Markup:
-    """A slice for each setting."""
+    """A plot of scores for each setting."""
     if not record.complete:
         return section("settings", "Settings", note("No trial is complete yet."))
     return section(

@@ -1,4 +1,4 @@
-"""Pictures of a sweep: scores over its trials and over the values of each setting, and how they came about."""
+"""Plots of a sweep: scores over trials and over the values of each setting, and learning curves."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from antiphon.report.quantities import Real, number
 @final
 @dataclass(frozen=True)
 class Dot:
-    """A trial in a picture: where it stands, its score with its interval, what is said of it, and whether it is the best."""
+    """A trial in a plot: its position, its score with its interval, its hover text, and whether it is the best."""
 
     x: Real
     y: Real
@@ -25,7 +25,7 @@ class Dot:
 
 
 def scatter(title: str, unit: str, dots: Sequence[Dot], horizontal: Axis, *, names: Sequence[str] = (), path: bool = False) -> Markup:
-    """Dots with their intervals as whiskers. `names` are those of the ticks, where these are no numbers; `path` joins the best so far."""
+    """Dots with their intervals as whiskers. `names` label the ticks if values are no numbers; `path` connects the best so far."""
     ends = [end for dot in dots for end in (dot.y, dot.low, dot.high) if end is not None]
     vertical = linear(ends, HEIGHT - BOTTOM, TOP)
     marks = [horizontal_lines(vertical, LEFT, WIDTH - RIGHT), _ticks(horizontal, names, unit)]
@@ -68,7 +68,7 @@ def trial_axis(count: int) -> Axis:
 @final
 @dataclass(frozen=True)
 class Course:
-    """The best scores so far of a trial, validation by validation."""
+    """The best score so far of a trial, after each validation."""
 
     points: Sequence[Real]
     label: str
@@ -77,7 +77,7 @@ class Course:
 
 
 def courses(title: str, lines: Sequence[Course]) -> Markup:
-    """How trials came to their scores: pruned ones end early."""
+    """The learning curves of trials: pruned ones end early."""
     drawn = [line for line in lines if line.points]
     vertical = fitting([point for line in drawn for point in line.points], HEIGHT - BOTTOM, TOP)
     horizontal = steps_axis([max(len(line.points) for line in drawn)], LEFT, WIDTH - RIGHT - 6)

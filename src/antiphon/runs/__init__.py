@@ -1,1 +1,1 @@
-"""What can be done with a run, one command a file."""
+"""The commands that work on runs, one per file."""

@@ -1,5 +1,5 @@
-"""Processes that train together must have the same program, recipe, folder and data. What differs is named, with the process and its
-machine, before anything is learned: otherwise gradients of different things would be summed without a message."""
+"""Checks that processes which train together have the same program, recipe, folder and data. Differences are reported before training, with
+the process and its machine: otherwise gradients of different things would be summed without a message."""
 
 import os
 import platform
@@ -48,7 +48,7 @@ def _is_path(key: str) -> bool:
 
 
 def check_shared(folder: Path, ranks: Ranks) -> None:
-    """Wait until the first process has come here, and raise CheckpointError when others do not see its folder."""
+    """Wait until the first process has arrived here, and raise CheckpointError when others do not see its folder."""
     if ranks.world == 1:
         return
     name = f".shared.partial-{uuid.uuid4().hex}" if ranks.first else ""

@@ -1,4 +1,4 @@
-"""Check a recipe before a machine is kept busy with it: what training would stumble over later, found in seconds.
+"""Checks a recipe before long training: finds in seconds the problems that would show up later.
 
 Nothing is trained, written or fetched, and of each file only the first records are read. So what the rest of a file holds stays unknown:
 `inspect` reads it. The task is fitted to those first records, by which a vocabulary gets smaller than it will be; the model is built
@@ -64,7 +64,7 @@ _FETCHED = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")  # a name on a hub
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about a part of the recipe. A `note` is neither right nor wrong."""
+    """A finding about a part of the recipe. A `note` is neither good nor bad."""
 
     part: str
     state: Literal["ok", "note", "wrong"]
@@ -80,7 +80,7 @@ class Check:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return all(finding.state != "wrong" for finding in self.findings)
 
     def to_plain(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Check:
 
 
 def check(path: Path | str, overrides: Sequence[str] = (), *, trust_code: bool = False) -> Check:
-    """Check a recipe file, with `key.path=value` changes. What is wrong is found, and never raised.
+    """Check a recipe file, with `key.path=value` changes. Problems are reported as findings, never raised.
 
     trust_code   whether code outside Antiphon that runs name may be imported
     """
@@ -127,7 +127,7 @@ def _check(path: Path, overrides: Sequence[str], trust_code: bool) -> Iterator[F
 
 
 def _found(part: str, look: Callable[[], Iterator[str | Finding]]) -> Iterator[Finding]:
-    """What a look finds, and as what is wrong, what it raises."""
+    """The findings of a check, in which the errors that it raises become problems."""
     try:
         for found in look():
             yield Finding(part, "ok", found) if isinstance(found, str) else found
@@ -187,7 +187,7 @@ def _cache(recipe: Recipe) -> Iterator[str]:
 
 
 def _sweep(source: Source, recipe: Recipe) -> Iterator[str | Finding]:
-    """What `antiphon sweep` would try."""
+    """Check what `antiphon sweep` would try."""
     metric = metric_of(recipe)
     space, remarks = space_of(source)
     count = "" if math.isinf(space.count()) else f" with {space.count():,.0f} combinations"
@@ -201,7 +201,7 @@ def _sweep(source: Source, recipe: Recipe) -> Iterator[str | Finding]:
 
 
 def _published(recipe: Recipe) -> Iterator[Finding]:
-    """Checkpoints of others that the model or a vocabulary is made of."""
+    """Check the published checkpoints that the model or a vocabulary uses."""
     named = {"model.path": getattr(recipe.model, "path", None)}
     for name in recipe.task.__dataclass_fields__:
         value = getattr(recipe.task, name)
@@ -220,7 +220,7 @@ def _published(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _split(recipe: Recipe, task: Task, name: str, sample: list[Records]) -> Iterator[str | Finding]:
-    """Look at the first records of each file; those of the training data are kept in `sample`."""
+    """Read the first records of each file; those of the training data are kept in `sample`."""
     source = getattr(recipe.data, name)
     if source is None and name == "train":
         raise ConfigError("`data.train` is missing: name the files to learn from.")
@@ -250,7 +250,7 @@ def _split(recipe: Recipe, task: Task, name: str, sample: list[Records]) -> Iter
 
 
 def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Finding]:
-    """Fit the task, build the model, and see what does not go together."""
+    """Fit the task, build the model, and check that they go together."""
     try:
         task.fit(records)
         items = list(islice(_usable(recipe, task, records), 8))
@@ -294,14 +294,14 @@ def _model(recipe: Recipe, task: Task, records: Records) -> Iterator[str | Findi
 
 
 def _score(recipe: Recipe, references: Sequence[Any]) -> Iterator[str]:
-    """See that metrics have the packages that they need."""
+    """Check that metrics have the packages that they need."""
     names = metric_names(recipe)
     evaluate_metrics(names, references, [[reference] for reference in references], resamples=0)
     yield from [f"{', '.join(names)} can be computed"] if names else []
 
 
 def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> Iterator[str]:
-    """See that the loss can score what the model says."""
+    """Check that the loss suits the model's output."""
     loss = loss_to_train(recipe, task, model)
     batch = collate([example], source=task.source_spec, target=task.target_spec)
     with torch.no_grad():
@@ -312,7 +312,7 @@ def _loss(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example) -> 
 
 
 def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, item: Record) -> Iterator[str]:
-    """See that the search can use the model; what helps it has its own vocabulary, which this task's is not yet."""
+    """Check that the search suits the model; the vocabulary of its language model is not compared, since the task's is not fitted yet."""
     if needs_steps(recipe.search):
         stepwise(model)
     if getattr(recipe.search, "language_model", None) is None:
@@ -322,7 +322,7 @@ def _search(recipe: Recipe, task: Task, model: Seq2SeqModel, example: Example, i
 
 
 def _usable(recipe: Recipe, task: Task, records: Records) -> Iterator[Record]:
-    """Items that can be learned from. Raises DataError when none can."""
+    """Items that can be used in training. Raises DataError when there are none."""
     first: DataError | None = None
     none = True
     for item in items_of(task, records, scored=True):

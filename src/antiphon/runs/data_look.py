@@ -1,4 +1,4 @@
-"""One pass over data for which there is no recipe yet: what each column holds."""
+"""One pass over data without a recipe: finds out what each column contains."""
 
 import re
 from array import array
@@ -32,7 +32,7 @@ _DIGITS = re.compile(r"\d")
 @final
 @dataclass
 class _Column:
-    """Gathers what a column holds."""
+    """Collects statistics of a column."""
 
     name: str
     filled: int = 0
@@ -45,7 +45,7 @@ class _Column:
     vocabulary: Counter[str] | None = field(default_factory=Counter)
 
     def add(self, value: Any) -> None:
-        """Look at a value."""
+        """Add a value."""
         if value is None or value == "" or value != value:
             return
         self.filled += 1
@@ -68,7 +68,7 @@ class _Column:
                 self.vocabulary = None
 
     def facts(self) -> ColumnFacts:
-        """What was found."""
+        """The statistics."""
         lengths = np.array(self.lengths, dtype=np.int64)
         return ColumnFacts(
             self.name,
@@ -87,7 +87,7 @@ class _Column:
 def look_at(
     plugin: TaskPlugin, files: Sequence[FileConfig], minutes: float, asked: Mapping[str, Any], say: Callable[[str], object]
 ) -> tuple[Look, Records]:
-    """Look at files as a task would read them; also the records. `asked` has what the user says of the recipe, by dotted path.
+    """Look at files as a task would read them; also returns the records. `asked` holds the user's own settings, by dotted path.
 
     Raises DataError for files that cannot be read, or in which there is nothing.
     """
@@ -110,7 +110,7 @@ def look_at(
 
 
 def opened(plugin: TaskPlugin, files: Sequence[FileConfig], settings: Mapping[str, Any]) -> Records:
-    """The records of files, as a task with these settings opens them; any columns will do."""
+    """The records of files, as a task with these settings opens them; no columns are required."""
     task = _task(plugin, settings)
     first, *others = task.columns
     opened_by = partial(
@@ -138,7 +138,7 @@ def _task(plugin: TaskPlugin, settings: Mapping[str, Any]) -> Task:
 
 
 def _flat(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The values of a record, those of a field within a column by their dotted name, unless they are a sound."""
+    """The values of a record; fields within a column get dotted names, unless they are audio."""
     for name, value in record.items():
         if isinstance(value, Mapping) and not {"path", "bytes", "array"} & set(value):
             yield from ((f"{name}.{key}", inner) for key, inner in value.items())

@@ -1,4 +1,4 @@
-"""Train a student that learns from a trained teacher: `train`, with a teacher in the recipe."""
+"""Trains a student that learns from a trained teacher: `train`, with a teacher in the recipe."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def distill(
 
 
 def with_teacher(recipe: Recipe, teacher: Path | str | Sequence[Path | str]) -> Recipe:
-    """The recipe of a student of these teachers."""
+    """The recipe of a student with these teachers."""
     paths = [teacher] if isinstance(teacher, Path | str) else teacher
     settings = recipe.distillation or DistillationConfig()
     return replace(recipe, distillation=replace(settings, teachers=tuple(Path(path).absolute() for path in paths)))

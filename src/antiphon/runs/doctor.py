@@ -1,4 +1,4 @@
-"""Check Antiphon's promises for a run, or for an exported folder, on the user's own data and machine.
+"""Checks Antiphon's promises for a run, or for an exported folder, on the user's own data and machine.
 
 - the same alone and in any batch
 - step by step with a cache, re-ordered in between, the same as all at once
@@ -35,7 +35,7 @@ the next of few levels."""
 
 @dataclass(frozen=True)
 class Examined:
-    """One promise: `text` says what was measured, or why nothing was."""
+    """The result for one promise: `text` says what was measured, or why nothing was."""
 
     promise: str
     state: State
@@ -44,7 +44,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, promise by promise."""
+    """The results, promise by promise."""
 
     path: str
     records: int
@@ -93,7 +93,7 @@ def _original(trained: Trained, path: Path | str, against: Path | str, trust: Tr
 
 
 def _items(run: Path | str, trained: Trained, most: int, data: Any) -> list[Any]:
-    """What to examine on. Records of the user's need no targets. Raises DataError when there are none."""
+    """The items to use. The user's records need no targets. Raises DataError when there are none."""
     try:
         items = validation_items(run, trained, most, data)
     except (DataError, ConfigError) as error:
@@ -107,7 +107,7 @@ def _items(run: Path | str, trained: Trained, most: int, data: Any) -> list[Any]
 
 
 def _batches(predictor: Predictor, items: Sequence[Any], size: int) -> list[Batch]:
-    """The items with their targets, side by side; none where they have no targets."""
+    """Batches of the items with their targets; none if they have no targets."""
     try:
         examples = examples_of(predictor.task, items, predictor.recipe.data.limits, [predictor.model])
     except (DataError, KeyError):
@@ -124,7 +124,7 @@ def _limit(predictor: Predictor) -> float:
 
 
 def _apart(predictor: Predictor, one: Said, other: Said) -> float:
-    """How far two ways to say the same are apart: of symbols in a lower precision, by their probabilities."""
+    """The difference between two outputs for the same input: for symbols in a lower precision, of their probabilities."""
     spread_out = isinstance(predictor.task.target_spec, TokenSpec) and one.values.shape[-1] > 1  # over all symbols
     return moved_probability(one, other) if spread_out and not _is_exact(predictor) else difference(one, other)
 
@@ -133,7 +133,7 @@ def _apart(predictor: Predictor, one: Said, other: Said) -> float:
 
 
 def _alone(predictor: Predictor, items: Sequence[Any]) -> Examined:
-    """Outputs of each record alone and among the others, and what is said of its target."""
+    """Compares outputs, and scores of targets, for each record alone and in a batch."""
     promise, symbols = "the same alone and in any batch", isinstance(predictor.task.target_spec, TokenSpec)
     alone = Predictor(predictor.trained, device="cpu", overrides=["evaluation.batch_size=1"])
     pairs = list(zip(predictor.predict_items(items, on_error="keep"), alone.predict_items(items, on_error="keep"), strict=True))
@@ -167,7 +167,7 @@ def _apart_alone(predictor: Predictor, items: Sequence[Any]) -> Iterator[float]:
 
 
 def _steps(predictor: Predictor, items: Sequence[Any]) -> Examined:
-    """Targets step by step, each beside another one with which it changes places after every step, as in a beam."""
+    """Decodes targets step by step, each beside another one with which it changes places after every step, as in a beam."""
     promise, model = "step by step the same as at once", predictor.model
     if not isinstance(model, StepwiseModel):
         return Examined(promise, "skipped", "this model says all at once")
@@ -206,7 +206,7 @@ def _apart_in_steps(predictor: Predictor, model: StepwiseModel, batch: Batch) ->
 
 
 def _exported(predictor: Predictor, original: Trained | None, items: Sequence[Any]) -> Examined | None:
-    """The comparison that every export ends with, on these records; None for a run."""
+    """The comparison that follows every export, on these records; None for a run."""
     promise, engine = "exported the same as the run", predictor.trained[0].header.get("engine")
     if engine is None:
         return None
@@ -229,7 +229,7 @@ def _searching(original: Trained, predictor: Predictor) -> Any:
 
 
 def _guarded(run: Path, updates: int, trust_code: bool) -> Examined:
-    """What cannot be tried is skipped with its reason."""
+    """Skip a check that cannot be done, with the reason."""
     promise = "resumed the same as uninterrupted"
     try:
         different = resumed_as_uninterrupted(run, updates, trust_code=trust_code)

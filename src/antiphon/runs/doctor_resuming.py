@@ -1,4 +1,4 @@
-"""Is a run that was stopped and resumed the same as one that was not interrupted? Tried on copies, from the last checkpoint on.
+"""Checks that a run that is stopped and resumed equals one that is not interrupted, on copies, from the last checkpoint on.
 
 Unusual: a copy shares the files of the run (hard links), except the log, which is written to in place. All else is only ever replaced.
 """
@@ -26,11 +26,11 @@ _SHARED = ("corpus", "features", "distilled")
 
 
 class _Enough(Exception):  # noqa: N818 - what a callback raises to end training is no error
-    """As far as the copy is to go."""
+    """Raised when the copy has been trained far enough."""
 
 
 def resumed_as_uninterrupted(run: Path, updates: int, *, trust_code: bool) -> str:
-    """How the copies differ, in words; nothing where they are equal to the bit.
+    """The differences between the copies, in words; empty if they are bitwise equal.
 
     Raises CheckpointError when the run cannot be resumed, and what training raises, such as DataError when its data is gone.
     """
@@ -43,7 +43,7 @@ def resumed_as_uninterrupted(run: Path, updates: int, *, trust_code: bool) -> st
     recipe = read_recipe(run / RECIPE, [f"training.{key}={value}" for key, value in (settings | often).items()], trust_code=trust_code)
 
     def to(copy: Path, stop: int) -> None:
-        """Train until the checkpoint of a step is written, and stop in the update behind it, as a kill would."""
+        """Train until the checkpoint of a step is written, and stop in the next update, as a kill would."""
 
         def callback(event: Event) -> None:
             if event.get("kind") == "train" and int(event["step"]) > stop:
@@ -64,7 +64,7 @@ def resumed_as_uninterrupted(run: Path, updates: int, *, trust_code: bool) -> st
 
 @contextmanager
 def _copy(run: Path, last: Path) -> Iterator[Path]:
-    """A copy of what resuming needs, beside the run, so that files can be shared; it is removed in the end."""
+    """A copy of what resuming needs, beside the run, so that files can be hard-linked; it is removed in the end."""
     with beside(run) as place:
         shutil.copy2(run / RECIPE, place)
         if (run / LOG).is_file():
@@ -82,7 +82,7 @@ def _copy(run: Path, last: Path) -> Iterator[Path]:
 
 
 def _share(source: str, target: str) -> None:
-    """One file under two names; a copy where the system of files cannot do that."""
+    """Hard-link a file, or copy it if the file system does not support that."""
     try:
         os.link(source, target)
     except OSError:
@@ -90,7 +90,7 @@ def _share(source: str, target: str) -> None:
 
 
 def _tensors(copy: Path) -> dict[str, Any]:
-    """All that the last checkpoint of a copy holds of the model and the optimizer."""
+    """All tensors of the model and the optimizer in the last checkpoint of a copy."""
     saved = checkpoint.read((copy / "last").resolve())
     found = {f"model {name}": tensor for name, tensor in saved.weights().items()}
     for file in (OPTIMIZER, TRAINED):

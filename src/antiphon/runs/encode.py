@@ -1,4 +1,4 @@
-"""Encode the data of a recipe into its cache, before any training, with any number of processes and machines.
+"""Encodes the data of a recipe into its cache, before any training, with any number of processes and machines.
 
 What training then finds there is what it would have encoded itself, so it begins at once, and other runs with the same data and
 vocabulary do, too.
@@ -41,7 +41,7 @@ def encode(
     say: Say = silent,
     progress: Callable[[int], None] | None = None,
 ) -> bool:
-    """Encode the data of a recipe, or a machine's share of it, into `data.cache`; returns whether all of it is there now.
+    """Encode the data of a recipe, or a machine's share of it, into `data.cache`; returns whether all of it exists now.
 
     recipe      a Recipe, or the path of one; its `data.workers` processes encode
     share       of several machines with one disk, each encodes its share: Share(2, 8) is the third of eight. Whoever ends last joins them.
@@ -88,7 +88,7 @@ def _cache(recipe: Recipe) -> Path:
 def _encode_shares(
     task: Task, train: Split, cache: Path, limits: Limits, share: Share, workers: int, say: Say, progress: Callable[[int], None] | None
 ) -> bool:
-    """Encode this machine's share of each file by several processes, and join what is complete; False where shares are missing."""
+    """Encode this machine's share of each file with several processes, and join what is complete; False if shares are missing."""
     if not isinstance(task, EncodesParts) or share.count * workers == 1:
         build_corpora(train, task, cache, limits, keep_records=keeps_records(task, "train"), progress=progress)
         return True

@@ -1,4 +1,4 @@
-"""Score a trained model on held-out records, with intervals; compare two models on the same records."""
+"""Scores a trained model on held-out records, with confidence intervals; compares two models on the same records."""
 
 import copy
 import math
@@ -77,7 +77,7 @@ class Evaluation:
     said_by: Mapping[str, Sequence[Any]] = field(repr=False, default_factory=dict)
 
     def to_plain(self, *, items: bool = False) -> dict[str, Any]:
-        """Plain values, for JSON, where what is no number (NaN) is None; with `items` also every prediction and the details."""
+        """Plain values, for JSON, with None for NaN; with `items` also every prediction and the details."""
         shown = asdict(replace(self, values=(), actual=(), said_by={}))
         del shown["values"], shown["actual"], shown["said_by"]
         if not items:
@@ -85,18 +85,18 @@ class Evaluation:
         return dict(plain_numbers(shown))
 
     def __getitem__(self, name: str) -> float:
-        """The value of a score by name. Raises KeyError when there is none of it."""
+        """The value of a score by name. Raises KeyError if it does not exist."""
         score = named(self.scores, name)
         if score is None:
             raise KeyError(f"There is no score `{name}`; there are: {', '.join(self)}.{nearest(name.lower(), self)}")
         return score.value
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the scores: `dict(evaluation)` has them all."""
+        """The names of the scores: `dict(evaluation)` gives all of them."""
         return (score.name for score in self.scores)
 
     def __len__(self) -> int:
-        """How many scores there are."""
+        """The number of scores."""
         return len(self.scores)
 
     def keys(self) -> list[str]:
@@ -174,7 +174,7 @@ def evaluate(
 def _by_column(
     items: Sequence[Any], values: Sequence[Any], references: Sequence[Sequence[Any]], metrics: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Scores by file, and by state, where records are units of files that people translate."""
+    """Scores by file, and by state, if records are units of translation files."""
     if not all(isinstance(item, Mapping) and UNIT in item for item in items):
         return {}
     columns = [column for column in (FILE, STATE) if all(column in item for item in items)]
@@ -188,7 +188,7 @@ def _by_column(
 
 
 def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
-    """What to evaluate on, and what it is called. Raises ConfigError when neither the caller nor the recipe names anything."""
+    """The data to evaluate on, and its name. Raises ConfigError when neither the caller nor the recipe names any."""
     if isinstance(data, str | Path) and str(data) == "validation" and not Path(data).exists():
         return "validation", validation_source(predictor.recipe, predictor.task)
     source = predictor.recipe.data.test if data is None else data
@@ -203,7 +203,7 @@ def _source(predictor: Predictor, data: Any) -> tuple[str, Any]:
 
 
 def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[float] | None, average: Average | None) -> Predictor:
-    """A predictor that was opened before; overrides would come too late for it."""
+    """A predictor that is already open; overrides would come too late for it."""
     late = [name for name, value in (("weights", weights), ("average", average)) if value is not None]
     if overrides or late:
         given = ", ".join(f"`{override}`" for override in (*overrides, *late))
@@ -212,14 +212,14 @@ def _opened(predictor: Predictor, overrides: Sequence[str], weights: Sequence[fl
 
 
 def _items(task: Task, decoded: Decoded, references: Sequence[Sequence[Any]]) -> Iterator[Item]:
-    """Each record as people read it, with what was said of it."""
+    """Each record formatted for display, with its prediction."""
     for (source, _, said), found, prediction in zip(decoded.shown, references, decoded.predictions, strict=True):
         hypothesis = prediction.hypothesis
         yield Item(source, tuple(shown(task, one) for one in found), said, hypothesis.score, hypothesis.finish_reason)
 
 
 def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, overrides: Sequence[str]) -> Evaluation:
-    """The evaluation, kept in the first run; where it cannot be, a remark says so: the scores are there all the same."""
+    """The evaluation, stored in the first run; if it cannot be stored there is only a remark, and the scores are returned all the same."""
     changes = [change for change in overrides if change.startswith(("task.", "task="))]
     try:
         stored_evaluations.store(evaluation.to_plain(items=True), runs, source, changes)
@@ -229,7 +229,7 @@ def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, ove
 
 
 def of_baseline(evaluation: Evaluation, name: str) -> Evaluation:
-    """One of the evaluation's baselines as though it were a run, to be compared with."""
+    """One of the evaluation's baselines in the form of an evaluation, for comparisons."""
     scores, values = evaluation.baselines[name], tuple(evaluation.said_by[name])
     return replace(evaluation, run=name, seconds=0.0, scores=scores, values=values, baselines={}, said_by={}, remarks=(), details={})
 
@@ -247,7 +247,7 @@ _ENCODED_TOGETHER = 1024  # records whose arrays are in memory at a time
 
 
 def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say: Say, tally: Tally) -> list[Score]:
-    """Loss of the references under the model; of symbols also the perplexity. `tally` counts what does not fit into the model."""
+    """Loss of the references under the model; for symbols also the perplexity. `tally` counts what does not fit into the model."""
     recipe, task = predictor.recipe, predictor.task
     _, measure = build_losses(recipe, task)
     limits = fitting(recipe.data.limits.of_sources(), predictor.model)
@@ -267,7 +267,7 @@ def _likelihood(predictor: Predictor, records: Sequence[Any], ranks: Ranks, say:
 
 
 def _of_loss(tally: Tally) -> Iterator[str]:
-    """What the loss, unlike the metrics, was not measured on."""
+    """The records on which the loss, unlike the metrics, was not measured."""
     for fate, counts in (("left out of", tally.dropped), ("cut for", tally.truncated)):
         for reason, count in counts.items():
             if (fate, reason) != ("cut for", "source too long"):  # which the predictions, too, say
@@ -276,7 +276,7 @@ def _of_loss(tally: Tally) -> Iterator[str]:
 
 
 def _notes(metrics: Sequence[str], references: Sequence[Sequence[Any]]) -> Iterator[str]:
-    """What is to be known of the metrics beside their signatures."""
+    """What readers should know about the metrics besides their signatures."""
     return filter(None, (metric.suited(references).note for metric in find_metrics(metrics)))
 
 
@@ -302,7 +302,7 @@ def _remarks(decoded: Decoded, scores: Sequence[Score]) -> Iterator[str]:
 
 
 def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Sequence[float] | None, average: Average | None) -> str:
-    """The runs as a sum with their weights; what is averaged, where it was said."""
+    """The runs as a weighted sum; with the kind of average, if it was set."""
     if isinstance(run, Predictor):
         return ""
     runs = [str(run)] if isinstance(run, Path | str) else list(map(str, run))
@@ -311,7 +311,7 @@ def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Seq
 
 
 def _counted(search: Search, total: int, progress: Progress) -> Search:
-    """The search, telling after each batch how many of all sources are done."""
+    """The search, which reports after each batch how many of all sources are done."""
     done = 0
 
     def counting(model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:

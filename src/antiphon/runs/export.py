@@ -1,4 +1,4 @@
-"""Export a trained model: from a run to a folder that another program reads, or that an engine runs and that is compared with the run."""
+"""Exports a trained model: from a run to a folder for another program, or for an engine; engines are compared with the run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ def export(
     trust_code: bool = False,
     console: Console | None = None,
 ) -> Path:
-    """Write a run's best checkpoint, or a given one, in a format of other programs; returns the folder.
+    """Write a run's best checkpoint, or a given one, in another program's format; returns the folder.
 
     format      what `antiphon list exporters` lists; `hf` is a folder for transformers
     out         the folder, which must be new or empty; None is exports/FORMAT in the run
@@ -90,7 +90,7 @@ def export(
 def _to_export(
     run: Path | str, trained: Trained, recipe: Recipe, precision: Precision, samples: Callable[[], Sequence[Any]], listed: Shortlist | None
 ) -> TrainedModel:
-    """What an exporter gets, with the recipe that the folder shall have."""
+    """The input of an exporter, with the recipe for the folder."""
     return TrainedModel(
         Path(run).resolve().name,
         recipe.model.name,
@@ -109,7 +109,7 @@ def _to_export(
 def _shortlist(
     plugin: ExportPlugin, run: Path | str, trained: Trained, best: int | None, data: Any, say: Callable[[str], None]
 ) -> Shortlist | None:
-    """The shortlist that is asked for, None where none is. Raises ExportError where there can be none."""
+    """The requested shortlist, None if none is. Raises ExportError where shortlists are not supported."""
     if best is None:
         if data is not None:
             raise ExportError(
@@ -128,7 +128,7 @@ def _shortlist(
 
 
 def _precision(plugin: ExportPlugin, asked: Precision | None) -> Precision:
-    """What was asked for, or what is usual. Raises ExportError for one that the format does not write."""
+    """The requested precision, or the default. Raises ExportError for one that the format does not support."""
     precision = asked or plugin.precisions[0]
     if precision not in plugin.precisions:
         raise ExportError(f"`--format {plugin.name}` writes {', '.join(plugin.precisions)}, but `--precision` is {precision}.")
@@ -143,7 +143,7 @@ def _free(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Order:
-    """What `export` was asked for, as far as the comparison goes."""
+    """The options of `export`, as far as the comparison needs them."""
 
     run: Path | str
     precision: Precision
@@ -154,7 +154,7 @@ class _Order:
 
 
 def _compared(order: _Order, folder: Path, samples: Callable[[], Sequence[Any]]) -> parity.Parity | None:
-    """Measure what was exported against the run, and keep that in the folder; None where there is nothing to measure on.
+    """Compare the export with the run, and store the result in the folder; None if there is no data to compare on.
 
     Raises ExportError when it is not as good as it must be.
     """
@@ -176,7 +176,7 @@ def _compared(order: _Order, folder: Path, samples: Callable[[], Sequence[Any]])
 
 
 def _found(samples: Callable[[], Sequence[Any]]) -> Sequence[Any]:
-    """The samples, or none where there are none to be had; whoever compares says why."""
+    """The samples, or none if they cannot be read; the caller says why."""
     try:
         return samples()
     except (ConfigError, DataError):
@@ -194,7 +194,7 @@ def _written(folder: Path) -> Iterator[Path]:
 
 
 def _evaluations(run: Path) -> list[dict[str, Any]]:
-    """What `antiphon evaluate` stored of a run's best checkpoint; a damaged file is left out of a model card."""
+    """The stored evaluations of a run's best checkpoint; a damaged file is left out of a model card."""
     found = []
     for path in sorted((run / "evaluations").glob("*.json")):
         try:

@@ -1,4 +1,4 @@
-"""What suits data of such a size and a training of so many minutes: a table of rules, each a number and the reason for it.
+"""Rules for settings that suit data of a given size and a training time: a table of numbers, each with its reason.
 
 Each rule is a function of `Facts`. The bounds were chosen by trainings of 2 to 10 minutes on one core (docs/results.md).
 """
@@ -25,7 +25,7 @@ DROPOUTS = ((3.0, 0.1), (10.0, 0.2), (30.0, 0.3), (float("inf"), 0.4))
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules know.
+    """The facts that rules use.
 
     records    how many there are
     minutes    of training
@@ -44,17 +44,17 @@ class Facts:
 
     @property
     def learned(self) -> float:
-        """Elements that are learned from in all."""
+        """The total number of elements seen in training."""
         return (self.speed or 0.0) * self.minutes * 60
 
     @property
     def passes(self) -> float:
-        """Passes over the data."""
+        """The number of passes over the data."""
         return self.learned / max(self.elements, 1.0)
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The fewest elements of a batch, and the most."""
+        """The minimum and maximum number of elements in a batch."""
         if self.frames:
             low, high = FRAMES
             return _round(min(float(high), max(float(low), RECORDINGS * self.elements / max(self.records, 1)))), high
@@ -63,7 +63,7 @@ class Facts:
 
 
 def batch(facts: Facts) -> Proposal:
-    """Elements of a batch: as many as leave enough updates, within bounds."""
+    """The number of elements in a batch: as many as leave enough updates, within bounds."""
     low, high = facts.bounds
     unit = "frames" if facts.frames else "target symbols"
     if facts.speed is None:
@@ -74,24 +74,24 @@ def batch(facts: Facts) -> Proposal:
 
 
 def dropout(facts: Facts) -> Proposal:
-    """How much is dropped."""
+    """The dropout rate."""
     share = next(share for passes, share in DROPOUTS if facts.passes <= passes)
     return Proposal(share, f"the data are seen {facts.passes:.2g} times")
 
 
 def held_out(records: int) -> int:
-    """How many records to validate on, and again to test on."""
+    """The number of records for validation, and again for testing."""
     share, most = HELD_OUT
     return max(1, min(most, int(records * share)))
 
 
 def wide_enough(facts: Facts) -> bool:
-    """Whether a model of this speed sees the data often enough, in updates enough."""
+    """Whether a model of this speed sees the data often enough, in enough updates."""
     return facts.passes >= PASSES and facts.learned >= FEWEST_UPDATES * facts.bounds[0]
 
 
 def passes_said(facts: Facts) -> str:
-    """Why a model of this size."""
+    """The reason for a model of this size."""
     if facts.speed is None:
         return "a small one for few records"
     unit = "frames" if facts.frames else "symbols"
@@ -99,17 +99,17 @@ def passes_said(facts: Facts) -> str:
 
 
 def minutes(facts: Facts) -> str:
-    """How long training may take, for people."""
+    """The training time, formatted for display."""
     return "1 minute" if facts.minutes == 1 else f"{facts.minutes:g} minutes"
 
 
 def _round(value: float) -> int:
-    """Whole tens, fifties or hundreds."""
+    """Rounded to tens, fifties or hundreds."""
     step = 10 if value < 250 else 50 if value < 1000 else 100
     return max(step, int(value // step) * step)
 
 
 def _about(value: float) -> str:
-    """Two digits are enough."""
+    """Rounded to two digits."""
     digits = max(0, len(str(int(value))) - 2)
     return f"{int(round(value / 10**digits) * 10**digits):,}"

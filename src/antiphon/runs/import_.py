@@ -1,4 +1,4 @@
-"""Import a model that another program has trained: from its files to a run of ours, complete in itself.
+"""Imports a model that another program has trained: turns its files into a self-contained run.
 
     recipe.yaml      describes the model; and trains it further, once it is told where the data is
     features/        its vocabularies
@@ -38,7 +38,7 @@ def import_model(
     overrides: Sequence[str] = (),
     console: Console | None = None,
 ) -> Path:
-    """Make a run of a model that another program has trained; returns the run's folder.
+    """Make a run from a model that another program has trained; returns the run's folder.
 
     format      what `antiphon list importers` lists
     path        the model's file or folder
@@ -69,7 +69,7 @@ def import_model(
 
 
 def _fitted(imported: ImportedModel, staging: Path, overrides: Sequence[str]) -> tuple[Recipe, Task]:
-    """The recipe, and its task with the foreign vocabularies, which pass through files as those of any run do."""
+    """The recipe, and its task with the imported vocabularies, which are written to files and read again like those of any run."""
     for name, feature in imported.vocabularies.items():
         feature.save(staging / name)
     runs = {name: {**imported.recipe["task"].get(name, {}), "run": str(staging / name)} for name in imported.vocabularies}

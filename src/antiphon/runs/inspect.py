@@ -1,4 +1,4 @@
-"""Look before training: the data as the model will see it, the size of the model, and what training will cost."""
+"""Inspects a training beforehand: the data as the model will see it, the size of the model, and the cost of training."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found. `series` has an entry for each split when the data are series, and is empty otherwise."""
+    """The results of `inspect`. `series` has an entry for each split when the data are series, and is empty otherwise."""
 
     name: str
     audit: Audit
@@ -148,7 +148,7 @@ def _inspect(name: str, recipe: Recipe, folder: Path, *, fitted: Path | None, sa
 
 
 def _say_nothing(said: str) -> None:
-    """For callers who do not want to know."""
+    """For callers who want no messages."""
 
 
 def _encoded(say: Say, split: str, records: int) -> None:
@@ -161,7 +161,7 @@ def _series(task: Task, corpora: dict[str, list[StoredCorpus]]) -> dict[str, Ser
 
 @dataclass(frozen=True, repr=False)
 class _Named:
-    """Values that are shown by their name, whose length means nothing."""
+    """Values that are identified by a name, whose length means nothing."""
 
     name: str
 
@@ -170,7 +170,7 @@ class _Named:
 
 
 def _source_of(task: Task, record: Any) -> Any:
-    """A text where the source is one; of values only which they are; None where sources say nothing."""
+    """The text of a source; for values only a name that identifies them; None if sources are always empty."""
     if isinstance(task.source_spec, TokenSpec) and task.source_spec.says_nothing:
         return None
     shown = task.source_of(record)

@@ -1,4 +1,4 @@
-"""A recipe to start from whose data are files that are there: what they hold, and what suits them, this machine and so many minutes.
+"""Writes a recipe for existing files: with settings that suit their content, this machine and a training time.
 
 The task proposes columns, vocabularies and sizes of a model (`TaskPlugin.draft`); some updates of the smaller sizes are measured, and rules
 (`fitting_rules.py`) choose the size, the batch and the rest. What is chosen stands in the recipe with its reason.
@@ -47,7 +47,7 @@ def recipe_for(
     overrides: Sequence[str] = (),
     say: Say = silent,
 ) -> tuple[str, tuple[str, ...]]:
-    """The text of a recipe in `path` that learns from the files in so many minutes, and sentences about these.
+    """The text of a recipe at `path` that trains on the files for so many minutes, and sentences about its choices.
 
     overrides   settings that the user has decided, such as "task.source=en"; they stand in the recipe, too
     say         is told what is being done
@@ -72,7 +72,7 @@ def recipe_for(
 
 
 def _asked(overrides: Sequence[str]) -> dict[str, Any]:
-    """What the user says, by dotted path."""
+    """The user's own settings, by dotted path."""
     found: dict[str, Any] = {}
     for override in overrides:
         tree: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def _why_held_out(count: int, *, series: bool, asked: bool) -> str:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The size of the model that was chosen, what rules know, and sentences."""
+    """The chosen model size, the facts for rules, and sentences."""
 
     size: Mapping[str, Proposal]
     facts: rules.Facts
@@ -124,7 +124,7 @@ class _Measured:
 
 
 def _measured(plugin: TaskPlugin, draft: Draft, look: Look, files: Sequence[FileConfig], text: str, say: Say) -> _Measured:
-    """The largest of the proposed models that sees the data often enough, by a few updates of each."""
+    """The largest of the proposed models that sees the data often enough, measured by a few updates of each."""
     sizes = list(draft.models) or [{}]
     unknown = rules.Facts(look.records, look.minutes, 0.0, None)
     if look.records < _FEWEST:
@@ -171,7 +171,7 @@ def _fastest(
 
 
 def _sampled(text: str, files: Sequence[FileConfig], batch: int = 1) -> Recipe:
-    """The recipe for a sample of its records: less is held out, and batches have so many elements."""
+    """The recipe for a sample of its records: less is held out, and batches have the given number of elements."""
     values = plain_values(text)
     recipe = recipe_from({**values, "data": {**values["data"], "train": list(files), "test": None}}, trust=OWN)
     held, training = recipe.data.validation, recipe.training
@@ -191,7 +191,7 @@ def _with_size(text: str, size: Mapping[str, Proposal]) -> str:
 
 
 def _training(draft: Draft, found: _Measured, look: Look) -> dict[str, Proposal]:
-    """The size of the model, the batch and dropout."""
+    """The size of the model, the batch and the dropout."""
     facts = found.facts
     said = rules.passes_said(facts)
     chosen = {f"model.{name}": Proposal(one.value, one.reason.format(passes=said)) for name, one in found.size.items()}
@@ -210,7 +210,7 @@ def _training(draft: Draft, found: _Measured, look: Look) -> dict[str, Proposal]
 
 
 def _entry(file: FileConfig, folder: Path) -> str:
-    """A file as a recipe in this folder names it."""
+    """A file as a recipe in this folder refers to it."""
     names = {key: getattr(file, key) for key in ("path", "source", "target") if getattr(file, key) is not None}
     paths = {key: name if os.path.isabs(name) or name.startswith(HUB) else os.path.relpath(name, folder) for key, name in names.items()}
     others: Mapping[str, Any] = {**settings_of(file), **({"format": file.format} if file.format else {})}

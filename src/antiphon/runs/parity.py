@@ -1,4 +1,4 @@
-"""How an exported model compares with its run: both score and decode the same records.
+"""Compares an exported model with its run: both score and decode the same records.
 
 fp32 must say the same up to rounding. A precision that loses something must say how much quality that costs, with its interval; the
 intervals are those of paired resamples (Koehn 2004; `metrics/significance.py`). Speed is by the clock of the processor, so that other
@@ -52,7 +52,7 @@ SHARE = 0.01
 
 @dataclass(frozen=True)
 class Outputs:
-    """How many outputs of a search are equal; `tied` are others whose scores are: two best outputs, of which rounding decides."""
+    """The number of equal outputs of a search; `tied` counts others with equal scores: two best outputs between which rounding decides."""
 
     search: str
     equal: int
@@ -67,8 +67,8 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Change:
-    """A score before and after, with the 95 % interval of the difference. `lost` is how much worse it is, `allowed` how much it may be:
-    None for a metric that decides nothing."""
+    """A score before and after, with the 95 % interval of the difference. `lost` is the loss of quality, `allowed` its limit: None for a
+    metric that decides nothing."""
 
     name: str
     before: float
@@ -81,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Parity:
-    """What was measured. Sizes are in bytes, speeds in records for a second of computing time."""
+    """The measurements. Sizes are in bytes, speeds in records per second of CPU time."""
 
     data: str
     records: int
@@ -99,7 +99,7 @@ class Parity:
 
 
 def measure(before: Predictor, after: Predictor, items: Sequence[Any], data: str, precision: Precision) -> Parity:
-    """Compare two predictors, of a run and of its exported folder, on items of the data that has this name."""
+    """Compare two predictors, of a run and of its exported folder, on items of the data with the given name."""
     task, size = before.task, before.recipe.evaluation.batch_size
     examples = examples_of(task, items, before.recipe.data.limits, (before.model, after.model))
     apart = largest_difference(before, after, batches(task, examples, size, before.device))
@@ -125,7 +125,7 @@ def measure(before: Predictor, after: Predictor, items: Sequence[Any], data: str
 
 
 def searches_of(predictor: Predictor, after: Predictor | None = None) -> list[tuple[str, dict[str, Any] | None]]:
-    """The searches to compare by: greedily, with a beam, and the recipe's own (None), which is one of them where it can be.
+    """The searches to compare by: greedy, beam, and the recipe's own (None), which may be one of them.
 
     An engine with searches of its own takes single steps slowly: it is not asked for a beam that it does not search by itself.
     """
@@ -150,7 +150,7 @@ def _searches_beams(after: Predictor | None) -> bool:
 
 
 def _timed(predictor: Predictor, items: Sequence[Any]) -> tuple[list[Prediction], float]:
-    """The predictions, and the seconds that the processor computed. The first are predicted twice, since an engine may have to begin."""
+    """The predictions, and the CPU seconds. The first ones are predicted twice, since an engine may need a warm-up."""
     predictor.predict_items(items[:2])
     began = time.process_time()
     found = predictor.predict_items(items)
@@ -168,7 +168,7 @@ def _outputs(name: str, before: Sequence[Prediction], after: Sequence[Prediction
 
 
 def same_output(one: Prediction, other: Prediction, *, symbols: bool) -> bool:
-    """Whether two predictions are the same symbols, or values that are the same up to rounding."""
+    """Whether two predictions have the same symbols, or values that are equal up to rounding."""
     first, second = one.hypothesis.elements, other.hypothesis.elements
     if symbols or first.shape != second.shape:
         return bool(np.array_equal(first, second))
@@ -177,7 +177,7 @@ def same_output(one: Prediction, other: Prediction, *, symbols: bool) -> bool:
 
 
 def _changes(before: Predictor, items: Sequence[Any], one: Sequence[Prediction], other: Sequence[Prediction]) -> Iterator[Change]:
-    """Each metric of the recipe; where none is that thresholds are usual for, the first that says better and worse decides."""
+    """Each metric of the recipe; if none has a usual threshold, the first that ranks outputs decides."""
     references = [found for _, found in group_references(before.task, items, alternatives=False)]
     names = metric_names(before.recipe)
     metrics = [metric for metric in find_metrics(names) if metric.higher_is_better is not None]
@@ -197,8 +197,8 @@ def _change(found: Comparison, decides: bool) -> Change:
 
 
 def check(parity: Parity, *, allow_loss: bool) -> None:
-    """Raise ExportError where the exported model is not the run's: in fp32 where it says something else, in a lower precision where it
-    loses more than is usual and nobody allowed that."""
+    """Raise ExportError if the exported model differs from the run: in fp32 if its outputs differ, in a lower precision if it loses more
+    quality than is usual or allowed."""
     where = f"on {parity.records:,} records of {parity.data}"
     if parity.precision == "fp32":
         if not parity.log_probability < ROUNDING:
@@ -231,12 +231,12 @@ def check(parity: Parity, *, allow_loss: bool) -> None:
 
 
 def store(parity: Parity, folder: Path) -> None:
-    """Keep it in an exported folder."""
+    """Store the measurements in an exported folder."""
     (folder / FILE).write_text(json_text(parity.to_plain(), indent=1) + "\n", encoding="utf-8")
 
 
 def stored(folder: Path) -> dict[str, Any] | None:
-    """What was measured of an exported folder, as plain values; None where nothing was."""
+    """The measurements stored in an exported folder, as plain values; None if there are none."""
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -245,7 +245,7 @@ def stored(folder: Path) -> dict[str, Any] | None:
 
 
 def table(parity: Parity) -> list[str]:
-    """The comparison for people, a line each, in columns: what, before, after, and the difference with its interval."""
+    """The comparison for people, one line each, in columns: what, before, after, and the difference with its interval."""
     rows = [("", "before", "after", ""), *rows_of(parity)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     head = f"Compared with the run on {parity.records:,} records of {parity.data}:"
@@ -253,7 +253,7 @@ def table(parity: Parity) -> list[str]:
 
 
 def rows_of(parity: Parity) -> list[tuple[str, str, str, str]]:
-    """What was measured, as texts: what, before, after, and the difference."""
+    """The measurements, as texts: what, before, after, and the difference."""
     rows = [("log-probabilities", "", "", f"at most {parity.log_probability:.2g} apart")]
     for outputs in parity.outputs:
         tied = f", {outputs.tied:,} more alike good" if outputs.tied else ""
@@ -268,5 +268,5 @@ def rows_of(parity: Parity) -> list[tuple[str, str, str, str]]:
 
 
 def _bytes(path: Path) -> int:
-    """The size of a file, or of all in a folder."""
+    """The size of a file, or of all files in a folder."""
     return sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())

@@ -1,4 +1,4 @@
-"""The budget of batches where a recipe leaves it to be found (`training.batching.target_tokens: auto`): found once, and kept by the run."""
+"""Finds the batch budget where a recipe leaves it open (`training.batching.target_tokens: auto`): once, then the run keeps it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ def with_found_budget(
     beside: Sequence[nn.Module] = (),
     path: Path | None = None,
 ) -> Recipe:
-    """The recipe with a budget instead of `auto`: the largest that fits into memory, and that leaves enough updates; says why.
+    """The recipe with a budget instead of `auto`: the largest that fits into memory and leaves enough updates; reports the reason.
 
     update   that of the training that is to begin, which is left as it is
     beside   other models that are in memory while training, such as teachers
@@ -55,7 +55,7 @@ def with_found_budget(
 
 
 def with_earlier_budget(recipe: Recipe, earlier: Recipe | None) -> Recipe:
-    """The recipe of a resumed run with the budget that the run began with, where it is `auto`, also on another machine."""
+    """The recipe of a resumed run with the budget that the run began with, where it is `auto`, even on another machine."""
     found = None if earlier is None else earlier.training.batching.target_tokens
     return _with_budget(recipe, found) if recipe.training.batching.target_tokens == "auto" and isinstance(found, int) else recipe
 

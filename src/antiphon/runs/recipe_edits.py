@@ -1,4 +1,4 @@
-"""Settings put into the text of a recipe that people read: its comments stay, but those of what is changed."""
+"""Changes settings in the text of a recipe; comments are kept, except for those on changed settings."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _COLUMN = 33  # where comments stand
 
 
 def as_yaml(value: Any) -> str:
-    """A value as a recipe has it on one line; texts of plain letters without quotes."""
+    """A value as written in a recipe on one line; plain words have no quotes."""
     if isinstance(value, str):
         return value if _PLAIN.fullmatch(value) else json_text(value)
     if isinstance(value, Mapping):
@@ -24,8 +24,9 @@ def as_yaml(value: Any) -> str:
 
 
 def with_setting(text: str, path: str, value: Any, reason: str = "", *, hint: bool = False) -> str:
-    """The recipe with another value of a setting, given by its dotted path, and the reason behind it; a setting that it lacks is put at the
-    end of its section. Of a path of three names the inner one stands within the mapping of the outer ones. A `hint` is only a comment."""
+    """The recipe with another value for a setting, given by its dotted path, and the reason as a comment; a missing setting is added at the
+    end of its section. In a path of three names, the inner one is written within the mapping of the outer ones. A `hint` is only a
+    comment."""
     section, _, key = path.partition(".")
     if not key:
         return _with_section(text, section, value, reason)
@@ -47,7 +48,7 @@ def without_setting(text: str, path: str) -> str:
 
 
 def with_files(text: str, key: str, entries: Sequence[str]) -> str:
-    """The recipe with files of a split, each as a recipe names it."""
+    """The recipe with files for a split, each as a recipe refers to it."""
     if len(entries) == 1 and "{" not in entries[0]:
         return _put(text, "data", key, entries[0], "", hint=False)
     return _put(text, "data", key, "".join(f"\n    - {entry}" for entry in entries), "", hint=False)
@@ -79,7 +80,7 @@ def _with_section(text: str, section: str, value: Any, reason: str) -> str:
 
 
 def _find(lines: Sequence[str], section: str, key: str) -> tuple[int, int] | None:
-    """The lines of a setting, commented or not: from the first one up to that behind the last comment on it."""
+    """The lines of a setting, commented out or not: from the first to the one after the last comment on it."""
     begin = next((number for number, line in enumerate(lines) if line.startswith(f"{section}:")), None)
     end = _section_end(lines, section)
     if begin is None or end is None:
@@ -96,7 +97,7 @@ def _find(lines: Sequence[str], section: str, key: str) -> tuple[int, int] | Non
 
 
 def _section_end(lines: Sequence[str], section: str) -> int | None:
-    """The line behind the last setting of a section; None where there is no such section."""
+    """The line after the last setting of a section; None if the section is missing."""
     begin = next((number for number, line in enumerate(lines) if line.startswith(f"{section}:")), None)
     if begin is None:
         return None
@@ -107,7 +108,7 @@ def _section_end(lines: Sequence[str], section: str) -> int | None:
 
 
 def _mapping(text: str, section: str, key: str) -> dict[str, Any]:
-    """The mapping that the recipe has for a setting; empty where it has none."""
+    """The mapping in the recipe for a setting; empty if it has none."""
     found = plain_values(text).get(section)
     inner = found.get(key) if isinstance(found, Mapping) else None
     return dict(inner) if isinstance(inner, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What a run's folder allows: to begin, to go on from its last checkpoint with the same recipe and data, or nothing more to do."""
+"""Decides what can be done in a run's folder: begin, continue from its last checkpoint with the same recipe and data, or nothing."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ FREE_TO_CHANGE = (
 
 
 def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say: Callable[[str], None]) -> checkpoint.Checkpoint | None:
-    """Make the run's folder, or find the checkpoint to resume from; None when the run begins.
+    """Create the run's folder, or find the checkpoint to resume from; None when the run begins.
 
     Raises CheckpointError when the folder holds a run that is not to be resumed, and ConfigError when the recipe is another one.
     """
@@ -64,8 +64,8 @@ def prepare_folder(folder: Path, recipe: Recipe, resume: bool, ranks: Ranks, say
 
 
 def as_it_began(recipe: Recipe, last: checkpoint.Checkpoint) -> Recipe:
-    """The recipe with the model's settings as they are of the checkpoint that is resumed: an earlier revision of its architecture may have
-    meant something else by the same words. What is free to change is as the recipe has it."""
+    """The recipe with the model settings of the checkpoint that is resumed: in an earlier revision of its architecture the same settings
+    may have meant something else. Settings that may be changed are those of the recipe."""
     plugin = registry.find("models", recipe.model.name)
     if plugin.upgrade is None:
         return recipe
@@ -76,7 +76,7 @@ def as_it_began(recipe: Recipe, last: checkpoint.Checkpoint) -> Recipe:
 
 
 def earlier_recipe(folder: Path, recipe: Recipe) -> Recipe:
-    """The recipe of the run that is resumed. Of the code that it names only that is trusted which the user's recipe names, too."""
+    """The recipe of the run that is resumed. Code that it names is only trusted if the user's recipe names it, too."""
     known = frozenset(texts(plain(recipe))) if recipe.trust.names else recipe.trust.known
     if getattr(recipe.model, "trust_remote_code", False):
         known |= {"trust_remote_code"}
@@ -84,7 +84,7 @@ def earlier_recipe(folder: Path, recipe: Recipe) -> Recipe:
 
 
 def why_complete(folder: Path, recipe: Recipe, last: checkpoint.Checkpoint | None) -> str:
-    """Why there is nothing left to do: the run has come to its end, with the budgets that it has now. Nothing when there is."""
+    """Why there is nothing left to do: the run is complete, with its current budgets. Empty if it is not."""
     end = last_event(folder / LOG)
     if last is None or end is None or end.get("kind") != "end" or end.get("step") != last.header.get("step"):
         return ""
@@ -92,7 +92,8 @@ def why_complete(folder: Path, recipe: Recipe, last: checkpoint.Checkpoint | Non
 
 
 def refuse_other_data(then: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
-    """Raises CheckpointError when a split is not what the checkpoint knows (`then`); `now` has the identity of each, by its name."""
+    """Raises CheckpointError when a split differs from what the checkpoint recorded (`then`); `now` has the identity of each split, by
+    name."""
     if then is None:
         return
     for name, before in (("training", then), ("validation", then.get("validation"))):
@@ -107,12 +108,12 @@ def refuse_other_data(then: Mapping[str, Any] | None, now: Mapping[str, Mapping[
 
 
 def stored_identity(now: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The identities of both splits, as a checkpoint keeps them."""
+    """The identities of both splits, as stored in a checkpoint."""
     return {**now["train"], "validation": dict(now["validation"])}
 
 
 def _check_folder(folder: Path, recipe: Recipe, resume: bool, say: Callable[[str], None]) -> None:
-    """Refuse to resume what has changed, and to overwrite what is there. Without a checkpoint nothing can be lost."""
+    """Refuse to resume with a changed recipe, and to overwrite existing files. Without a checkpoint nothing can be lost."""
     started = os.path.lexists(folder / "last")
     if (folder / checkpoint.HEADER).is_file():
         raise CheckpointError(f"{folder} is a checkpoint or an exported folder, in which no run can begin. Choose another `--out`.")
@@ -135,7 +136,7 @@ def _refuse_changes(old: dict[str, Any], new: dict[str, Any], folder: Path) -> N
 
 
 def _value_at(values: Any, dotted: str) -> str:
-    """A setting as people read it."""
+    """A setting's value, formatted for display."""
     for key in dotted.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None
     return "nothing" if values is None else f"{values!r:.60}"

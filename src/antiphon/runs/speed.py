@@ -1,4 +1,4 @@
-"""What training takes on this machine: measured by a few updates, with the validations that the recipe asks for."""
+"""Estimates the cost of training on this machine by a few updates, with the validations that the recipe asks for."""
 
 import resource
 import sys
@@ -31,7 +31,7 @@ PROBED_UPDATES = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """What training takes, measured by a few updates on this machine. Memory is that of the whole process."""
+    """The cost of training, measured by a few updates on this machine. Memory is that of the whole process."""
 
     parameters: dict[str, int]
     total_parameters: int
@@ -57,8 +57,7 @@ def measure(
     splits: Mapping[str, Split],
     say: Callable[[str], None] = silent,
 ) -> Cost:
-    """Do a few updates, the longest batch first, and measure. The model is another one afterwards. `say` is told of the budget of batches
-    where it is to be found."""
+    """Measure a few updates, the longest batch first. The model is changed by it. `say` gets the batch budget if it is to be found."""
     ranks = start(recipe.training.device)
     model = model.to(ranks.device)
     update = make_update(recipe, model, loss_to_train(recipe, task, model), ranks)

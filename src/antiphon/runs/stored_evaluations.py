@@ -1,4 +1,4 @@
-"""Where evaluations are stored: `evaluations/` of a run, a file for each data set and for what was evaluated on it.
+"""Stores evaluations: in `evaluations/` of a run, a file for each data set and evaluated model.
 
     test.tsv.json                      the run's best checkpoint on test.tsv
     test.tsv-1f3a9c02.json             the same on another test.tsv, elsewhere
@@ -21,7 +21,7 @@ from antiphon.store.checkpoint import find_checkpoint, read_json, replace_json
 
 
 def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any, changes: Sequence[str] = ()) -> Path | None:
-    """Keep an evaluation, given as plain values, of a run, a checkpoint or an ensemble; returns the file, None where there is no run.
+    """Store an evaluation, given as plain values, of a run, a checkpoint or an ensemble; returns the file, None if there is no run.
 
     source    what it was evaluated on, as `antiphon.evaluate` takes it
     changes   settings of the task that were others, such as "task.backtest.windows=12": such scores stand beside those of the run
@@ -46,7 +46,7 @@ def store(evaluation: Mapping[str, Any], runs: Sequence[Path | str], source: Any
 
 
 def data_name(source: Any) -> str:
-    """What was evaluated on, as people read it: a path, several with commas, or `records`."""
+    """The display name of the evaluated data: a path, several with commas, or `records`."""
     if isinstance(source, str | Path):
         return str(source)
     if isinstance(source, tuple):
@@ -55,8 +55,8 @@ def data_name(source: Any) -> str:
 
 
 def _place(runs: Sequence[Path | str], shown: str | None) -> tuple[Path | None, dict[str, str] | None]:
-    """The run that keeps it, and what was evaluated where that is not the run's best checkpoint: its name, and a part of a file's name.
-    `shown` are the runs with what else was said of an ensemble, such as weights."""
+    """The run to store it in, and the evaluated model if it is not that run's best checkpoint: its name, and a part of a file name. `shown`
+    are the runs with further options of an ensemble, such as weights."""
     first = Path(runs[0])
     run = first if _is_run(first) else next((place for place in find_checkpoint(first).resolve().parents[:2] if _is_run(place)), None)
     if run is None:
@@ -78,7 +78,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _identity(evaluation: Mapping[str, Any], source: Any) -> str:
-    """What tells data sets apart: of files where they are, of records what they say."""
+    """An identity of a data set: the paths of files, or the content of records."""
     if isinstance(source, str | Path):
         return _short([os.path.abspath(source)])
     if isinstance(source, tuple):
@@ -91,7 +91,7 @@ def _short(parts: Sequence[Any]) -> str:
 
 
 def _free_name(folder: Path, name: str, of: dict[str, str] | None, evaluation: Mapping[str, Any], identity: str) -> Path:
-    """The file of this data set. Only where another one of the same name has taken it does the name get a number."""
+    """The file for this data set. Its name gets a number only if another data set of the same name has taken it."""
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) or "records"
     ending = f"@{of['file']}.json" if of else ".json"
     plain, other = folder / f"{stem}{ending}", folder / f"{stem}-{identity}{ending}"

@@ -1,4 +1,4 @@
-"""The result of a training run, in a few plain values."""
+"""Summarizes the result of a training run in a few plain values."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from antiphon.training.loggers import last_event, without_nonfinite
 
 
 def summary_of(folder: Path) -> dict[str, Any]:
-    """A run that has come to its end: steps, seconds, the best score and its step, why it ended, and all scores of the best checkpoint.
+    """A completed run: steps, seconds, the best score and its step, why it ended, and all scores of the best checkpoint.
 
     Raises CheckpointError when it has not.
     """

@@ -1,4 +1,4 @@
-"""Try settings of a recipe, a training for each trial, and keep the best as a recipe that is ready to train.
+"""Tries settings of a recipe, with a training for each trial, and writes the best as a recipe that is ready to train.
 
     sweep.yaml      the recipe with every setting, by which those who join are known
     journal.log     what is known of all trials (`sweeping/journal.py`)
@@ -59,7 +59,7 @@ def sweep(
     trust_code: bool = False,
     console: Console | None = None,
 ) -> Sweep:
-    """Try the settings that the recipe's `sweep` section names; returns what was found, which the folder `out` holds, too.
+    """Try the settings in the recipe's `sweep` section; returns the results, which are also written to the folder `out`.
 
     recipe      a Recipe, or the path of one
     out         a folder; where it has a sweep of this recipe already, this process joins it
@@ -99,7 +99,7 @@ def sweep(
 
 
 def score_to_find(metric: str) -> Score:
-    """A score of the metric, which says what is better; its value is none yet."""
+    """A score of the metric without a value yet, which says which direction is better."""
     if metric == "loss":
         return Score("loss", float("nan"), "mean per target element", higher_is_better=False)
     found = find_metric(metric)
@@ -107,7 +107,7 @@ def score_to_find(metric: str) -> Score:
 
 
 def _prepare(folder: Path, recipe: Recipe) -> None:
-    """Make the sweep's folder, or see that it holds this sweep."""
+    """Create the sweep's folder, or check that it holds this sweep."""
     path = folder / RECIPE
     if any(os.path.lexists(folder / name) for name in ("last", "recipe.yaml", checkpoint.HEADER)):
         raise CheckpointError(f"{folder} holds a run, in which no sweep can begin. Choose another `--out`.")
@@ -143,11 +143,11 @@ class _Worker:
     data: Given | None
 
     def say(self, line: str) -> None:
-        """Tell a person."""
+        """Show a message."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def work(self) -> str:
-        """Run trials until there is none left to run; returns why. Raises TrainingError when none succeeds."""
+        """Run trials until there are none left to run; returns why. Raises TrainingError when none succeeds."""
         while isinstance(claimed := self._claim(), tuple):
             trial, lease = claimed
             place = self._place(trial.number)
@@ -165,7 +165,7 @@ class _Worker:
         return self.folder / TRIALS / f"{number:04d}"
 
     def _claim(self) -> tuple[Known, Lease] | str:
-        """A trial to run, whose worker is dead or which is new; else why there is none."""
+        """A trial to run, which is new or whose worker is dead; else why there is none."""
         with self.journal.claim():
             trials, alive = self.journal.trials(), []
             for trial in trials:
@@ -193,7 +193,7 @@ class _Worker:
             return new, lease
 
     def _ended(self, trials: Sequence[Known], alive: Sequence[str]) -> str:
-        """Why no trial begins; nothing when one does."""
+        """Why no further trial begins; empty if one does."""
         others = f"; {len(alive)} of them still under way ({'; '.join(alive)})" if alive else ""
         if len(trials) >= self.settings.trials:
             return f"{len(trials)} trials{others}"
@@ -226,7 +226,7 @@ class _Worker:
         return self.journal.promises_little(number)
 
     def _objective(self, value: float) -> float:
-        """What is to be small or large: of a metric with a target the distance from it."""
+        """The value to minimize or maximize: for a metric with a target the distance from it."""
         return value if self.metric.target is None else abs(value - self.metric.target)
 
     def _stop_if_all_fail(self) -> None:
@@ -236,12 +236,12 @@ class _Worker:
 
 
 def _checkpoint(place: Path) -> str:
-    """The name of a trial's last checkpoint; nothing where it has none."""
+    """The name of a trial's last checkpoint; empty if it has none."""
     return (place / "last").resolve().name if (place / "last").exists() else ""
 
 
 def said(values: Mapping[str, Any]) -> str:
-    """Settings as people read them."""
+    """Settings, formatted for display."""
     return "  ".join(f"{key}={label_of(value)}" for key, value in values.items())
 
 

@@ -1,4 +1,4 @@
-"""The results of a sweep: a table of its trials, the best of them beside the second, and a recipe with the settings of the best."""
+"""The results of a sweep: a table of its trials, a comparison of the best two, and a recipe with the best settings."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -51,8 +51,8 @@ class SweepTrial:
 @final
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found. `best` is None as long as no trial is complete; `comparison` is the paired test of the best (b) against the
-    second (a), None where they were not scored on the same records; `importances` are shares, none with few trials."""
+    """The results of a sweep. `best` is None as long as no trial is complete; `comparison` is the paired test of the best (b) against the
+    second (a), None if they were not scored on the same records; `importances` are shares, empty with few trials."""
 
     folder: Path
     metric: str
@@ -65,7 +65,7 @@ class Sweep:
     remarks: tuple[str, ...] = ()
 
     def conclusions(self) -> list[str]:
-        """What was found, in sentences."""
+        """The conclusions, in sentences."""
         lines = list(self.remarks)
         counts = {
             outcome: sum(trial.outcome == outcome for trial in self.trials) for outcome in ("pruned", "diverged", "failed", "running")
@@ -85,7 +85,7 @@ class Sweep:
         return lines
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values, for JSON, where what is no number (NaN) is None."""
+        """Plain values, for JSON, with None for NaN."""
         values = {
             "metric": self.metric,
             "trials": [asdict(trial) for trial in self.trials],
@@ -100,7 +100,7 @@ class Sweep:
 
 
 def results(folder: Path, journal: Journal, metric: Score, settings: SweepConfig, remarks: tuple[str, ...], *, resamples: int) -> Sweep:
-    """What is known by now."""
+    """The results so far."""
     trials = tuple(_trial(known, folder, journal, metric) for known in journal.trials())
     ranked = sorted((trial for trial in trials if trial.score is not None), key=_merit, reverse=True)
     best, second = (*ranked, None, None)[:2]
@@ -130,7 +130,7 @@ def _trial(known: Known, folder: Path, journal: Journal, metric: Score) -> Sweep
 
 
 def _compared(folder: Path, metric: Score, a: SweepTrial, b: SweepTrial, resamples: int) -> Comparison | None:
-    """The paired test of two trials; None where a file is missing, or they were scored on other records."""
+    """The paired test of two trials; None if a file is missing, or they were scored on other records."""
     try:
         kept = [read_json(Path(trial.run) / VALIDATION) for trial in (a, b)]
     except CheckpointError:
@@ -145,7 +145,7 @@ def _compared(folder: Path, metric: Score, a: SweepTrial, b: SweepTrial, resampl
 
 
 def write_results(found: Sweep, source: Source) -> None:
-    """Write the table, and what follows from it, and the best recipe. Raises CheckpointError when they cannot be written."""
+    """Write the table, the conclusions, and the best recipe. Raises CheckpointError when they cannot be written."""
     try:
         with replacing(found.folder / TABLE) as file:
             file.write("".join("\t".join(row) + "\n" for row in table(found)))
@@ -180,7 +180,7 @@ def table(found: Sweep) -> list[list[str]]:
 
 
 def best_recipe(found: Sweep, source: Source) -> str:
-    """The recipe as its author wrote it, with the settings of the best trial in place, a comment beside each, and absolute paths."""
+    """The recipe as its author wrote it, with the best trial's settings in place, a comment beside each, and absolute paths."""
     best = found.best
     assert best is not None
     assert best.score is not None
@@ -217,7 +217,7 @@ def _tree(source: Source) -> CommentedMap:
 
 
 def _at(tree: Any, key: str) -> str:
-    """What the recipe says of a setting, as a comment."""
+    """The comment on a setting in the recipe."""
     for name in key.split("."):
         if not isinstance(tree, Mapping) or name not in tree:
             return "the recipe does not say"
@@ -226,7 +226,7 @@ def _at(tree: Any, key: str) -> str:
 
 
 def _comment(tree: CommentedMap, keys: Sequence[str], text: str) -> None:
-    """Put a comment beside a setting, which then stands on a line of its own, before what its author wrote there."""
+    """Put a comment beside a setting, which is moved to a line of its own, before the author's own comment."""
     *parents, last = keys
     for parent in parents:
         if not isinstance(tree[parent], CommentedMap):
@@ -240,7 +240,7 @@ def _comment(tree: CommentedMap, keys: Sequence[str], text: str) -> None:
 
 
 def _make_absolute(tree: Any, base: Path, absolute: set[str]) -> None:
-    """Turn paths that start from the recipe's folder into those that the recipe, once read, has."""
+    """Turn paths relative to the recipe's folder into the absolute ones of the parsed recipe."""
     items = list(tree.items()) if isinstance(tree, Mapping) else list(enumerate(tree)) if isinstance(tree, list) else []
     for key, value in items:
         if isinstance(value, str) and not os.path.isabs(value) and (whole := str((base / value).absolute())) in absolute:

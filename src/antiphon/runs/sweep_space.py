@@ -1,4 +1,4 @@
-"""Whether the recipe allows what a sweep is to try: every setting is known, and takes each value, before any trial begins.
+"""Checks, before any trial begins, that every setting of a sweep is known and accepts each value.
 
 What only contradicts another setting, such as `heads` that do not divide `dim`, may fit together with other values of the space: then
 the sweep begins, and says how many of its combinations are impossible.
@@ -34,15 +34,15 @@ _NOT_TRIED = {
 @final
 @dataclass(frozen=True)
 class Source:
-    """Where recipes of trials come from: a recipe, or its file with `key.path=value` changes, read anew for each trial so that presets and
-    defaults fit what is tried."""
+    """The source of trials' recipes: a recipe, or its file with `key.path=value` changes, read anew for each trial so that presets and
+    defaults suit the tried settings."""
 
     recipe: Recipe | Path
     overrides: tuple[str, ...] = ()
     trust_code: bool = False
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
-        """The recipe with some settings, given by their dotted names. Raises ConfigError when they do not fit."""
+        """The recipe with some settings, given by dotted names. Raises ConfigError for invalid ones."""
         changes = [f"{key}={json_text(value)}" for key, value in _outer_first(values)]
         if isinstance(self.recipe, Path):
             return read_recipe(self.recipe, [*self.overrides, *changes], trust_code=self.trust_code)
@@ -52,7 +52,7 @@ class Source:
 
 
 def _outer_first(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """A whole section before the settings in it, and which plug-in before those of the plug-in."""
+    """Orders whole sections before settings in them, and the choice of a plug-in before its settings."""
     return sorted(values.items(), key=lambda item: (item[0].count("."), item[0].rpartition(".")[2] not in ("name", "preset"), item[0]))
 
 
@@ -67,7 +67,7 @@ def settings_of(recipe: Recipe) -> SweepConfig:
 
 
 def metric_of(recipe: Recipe) -> str:
-    """What a sweep is judged by. Raises ConfigError when it is not computed, or says nothing of better and worse."""
+    """The metric of a sweep. Raises ConfigError when it is not computed, or cannot rank trials."""
     names, wanted = metric_names(recipe), settings_of(recipe).metric
     metric = wanted or (recipe.training.best if recipe.training.best in names else names[0] if names else "loss")
     if metric != "loss" and metric not in names:
@@ -85,7 +85,7 @@ def metric_of(recipe: Recipe) -> str:
 
 
 def space_of(source: Source) -> tuple[Space, tuple[str, ...]]:
-    """The space of a recipe, and what to know about it. Raises ConfigError naming the setting that is unknown or takes no such value."""
+    """The space of a recipe, and remarks on it. Raises ConfigError naming a setting that is unknown or does not accept a value."""
     recipe = source.with_values({})
     settings = settings_of(recipe)
     for key in settings.space:
@@ -97,7 +97,7 @@ def space_of(source: Source) -> tuple[Space, tuple[str, ...]]:
 
 
 def _refuse_what_compares(key: str, recipe: Recipe) -> None:
-    """Trials that are not judged alike cannot be compared."""
+    """Refuse settings that would make trials incomparable."""
     for kept, reason in _NOT_TRIED.items():
         if key == kept or key.startswith(f"{kept}."):
             raise ConfigError(f"`sweep.space` must not have `{key}`: {reason}.")
@@ -113,7 +113,7 @@ def _refuse_what_compares(key: str, recipe: Recipe) -> None:
 
 
 def _takes_whole_numbers(source: Source, key: str, found: Any) -> bool:
-    """Whether a range is one of a setting that takes no fractions."""
+    """Whether a range belongs to a setting that only accepts whole numbers."""
     if not isinstance(found, RangeConfig) or found.integer is not None or not all(map(float.is_integer, (found.low, found.high))):
         return False
     fraction = found.low + 0.5
@@ -128,7 +128,7 @@ def _check_value(source: Source, key: str, value: Any) -> None:
 
 
 def _wrong(source: Source, key: str, value: Any) -> str:
-    """What is wrong with one value of a setting; nothing where it only contradicts another setting."""
+    """What is wrong with one value of a setting; empty if it only contradicts another setting."""
     try:
         source.with_values({key: value})
     except ConfigError as error:
@@ -139,12 +139,12 @@ def _wrong(source: Source, key: str, value: Any) -> str:
 
 
 def _without_place(line: str) -> str:
-    """What is wrong, without where: that is the space, and not `--set`."""
+    """An error message without its place, since that is the space, and not `--set`."""
     return line.partition("--set: ")[2] or line
 
 
 def _impossible(source: Source, space: Space, seed: int) -> Iterator[str]:
-    """A remark when some combinations contradict themselves. Raises ConfigError when all that are drawn do."""
+    """A remark if some combinations contradict themselves. Raises ConfigError if all sampled ones do."""
     failures: list[str] = []
     points = _some(space, seed)
     for point in points:

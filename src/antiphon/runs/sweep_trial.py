@@ -1,4 +1,4 @@
-"""One trial of a sweep: train, unless it promises little, and score the best checkpoint on the validation data.
+"""One trial of a sweep: trains, unless it is pruned, and scores the best checkpoint on the validation data.
 
 Trials train in the process of the sweep. A process of its own for each would take seconds to start, and give back no memory that is not
 given back here: weights, batches and what CUDA has cached are freed in between. What a process of its own would survive, the system's
@@ -43,7 +43,7 @@ VALIDATION, ERROR = "validation.json", "error.txt"
 @final
 @dataclass(frozen=True)
 class Ended:
-    """How a trial ended; `score` is that of one that is complete."""
+    """How a trial ended; `score` is that of a complete one."""
 
     outcome: Outcome
     score: Score | None
@@ -52,24 +52,24 @@ class Ended:
     steps: int
 
     def facts(self) -> dict[str, Any]:
-        """What the journal keeps, as plain values."""
+        """The facts for the journal, as plain values."""
         score = None if self.score is None else asdict(self.score)
         return {"score": score, "reason": self.reason, "seconds": round(self.seconds, 2), "steps": self.steps}
 
 
 class PrunedError(Exception):
-    """The trial promises little."""
+    """The trial is pruned."""
 
 
 class TakenOverError(Exception):
-    """Another worker has taken the trial over, since this one showed no sign of life."""
+    """Another worker has taken the trial over, since this one's lease has expired."""
 
 
 @final
 @dataclass(frozen=True)
 class Watch:
-    """Hears of a trial's validations. `report` is told the number of one and the best score so far, and says whether the trial promises
-    little; `held` says whether it is still this worker's."""
+    """Receives a trial's validations. `report` gets the number of a validation and the best score so far, and says whether to prune the
+    trial; `held` says whether this worker still has it."""
 
     folder: Path
     metric: Score
@@ -88,7 +88,7 @@ class Watch:
 
 
 def validations_of(folder: Path, metric: Score) -> list[float]:
-    """The best score so far after each validation that the run's log knows of, from the first with a finite score on."""
+    """The best score so far after each validation in the run's log, from the first finite score on."""
     best: list[float] = []
     for event in _events(folder):
         value = event["scores"].get(metric.name) if event["kind"] == "validation" else None
@@ -98,7 +98,7 @@ def validations_of(folder: Path, metric: Score) -> list[float]:
 
 
 def run_trial(recipe: Recipe, folder: Path, metric: Score, watch: Watch, console: Console, data: Given | None) -> Ended:
-    """Train a trial, from its checkpoint where it has one, and score it. What is wrong with its settings is no error, but an outcome.
+    """Train a trial, from its checkpoint if it has one, and score it. Invalid settings are an outcome, not an error.
 
     Raises CheckpointError when its folder cannot be written, TakenOverError, and KeyboardInterrupt.
     """
@@ -135,14 +135,14 @@ def _ended(outcome: Outcome, folder: Path, reason: str) -> Ended:
 
 
 def _events(folder: Path) -> list[Mapping[str, Any]]:
-    """What the run's log has; nothing where it has not begun. Half a line, of a worker that was killed, is no event."""
+    """The events in the run's log; none if it has not begun. An incomplete line of a worker that was killed is ignored."""
     lines = (folder / LOG).read_bytes().splitlines() if (folder / LOG).exists() else []
     return [event for event in map(json_object, lines) if "kind" in event]
 
 
 def _scored(recipe: Recipe, folder: Path, metric: Score) -> tuple[Score, float]:
-    """The score of the best checkpoint on all validation records by the recipe's search, with its interval, and the seconds that took. The
-    statistics of the records are kept in the trial, so that two of them can be compared."""
+    """The score of the best checkpoint on all validation records by the recipe's search, with its interval, and the seconds it took. The
+    statistics of the records are stored in the trial, so that two trials can be compared."""
     if metric.name == "loss":
         header = read_json(find_checkpoint(folder) / "checkpoint.json")
         return replace(metric, value=float(header["scores"]["loss"])), 0.0
@@ -165,7 +165,7 @@ def _scored(recipe: Recipe, folder: Path, metric: Score) -> tuple[Score, float]:
 
 
 def _digest(references: Any) -> str:
-    """What tells whether two trials were scored on the same records."""
+    """A hash that tells whether two trials were scored on the same records."""
     return hashlib.sha256(json_text(references, default=_plain).encode()).hexdigest()
 
 
@@ -180,7 +180,7 @@ def _plain(value: Any) -> Any:
 
 
 def _free() -> None:
-    """Give back the memory of a trial."""
+    """Free the memory of a trial."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

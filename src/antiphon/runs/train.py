@@ -1,4 +1,4 @@
-"""Train a model from a recipe: records in, a run folder out.
+"""Trains a model from a recipe: records in, a run folder out.
 
 recipe.yaml       every setting, defaults included
 features/         the fitted vocabularies
@@ -147,12 +147,12 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 
 def _nothing() -> None:
-    """What there is to do with a new checkpoint that stays where it is."""
+    """Do nothing with a new checkpoint, which stays where it is."""
 
 
 @dataclass(frozen=True)
 class _Order:
-    """What `train` was asked for, beside the recipe."""
+    """The options of `train`, besides the recipe."""
 
     folder: Path
     resume: bool
@@ -163,7 +163,7 @@ class _Order:
 
 
 def _train_elsewhere(recipe: Recipe, order: _Order, out: Path | str) -> Path:
-    """Train a run that is kept in a storage elsewhere, which has the latest checkpoint at any moment."""
+    """Train a run in a remote storage, which always holds the latest checkpoint."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(f"`--out {restored(out)}` is for one process: several need a folder that all of them see.")
     run = RemoteRun(out)
@@ -258,7 +258,8 @@ def _train_in(recipe: Recipe, order: _Order, ranks: Ranks, teacher: Teacher | No
 def _calibrate(
     recipe: Recipe, task: Task, folder: Path, corpora: Sequence[StoredCorpus], device: torch.device, say: Callable[[str], None]
 ) -> None:
-    """Let the task learn from the best checkpoint's predictions for the validation data. What cannot be learned is said, and no error."""
+    """Let the task calibrate on the best checkpoint's predictions for the validation data. If that is impossible, there is a message, and
+    no error."""
     if not (isinstance(task, Calibrates) and task.calibrates):
         return
     trained = load_trained(folder, trust=recipe.trust)
@@ -327,7 +328,7 @@ def _say(console: Console | None, line: str) -> None:
 
 
 def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
-    """Learn the vocabulary, or take the one that is lent, and keep it in the run."""
+    """Learn the vocabulary, or take one from elsewhere, and store it in the run."""
     if lent is None:
         fit_task(task, split)
     else:
@@ -337,7 +338,7 @@ def _fit(task: Task, split: Split, features: Path, lent: Path | None) -> None:
 
 
 def _tally(name: str, corpus: StoredCorpus, records: Records) -> Iterator[str]:
-    """What became of the records: nothing is left out silently."""
+    """Report what became of the records: nothing is left out silently."""
     tally = corpus.tally
     unit = tally.get("unit", "records")
     windows = f", {tally['windows']:,} windows" if "windows" in tally else ""
@@ -362,7 +363,7 @@ def _warn_of_equal_targets(corpus: StoredCorpus, console: Console) -> None:
 
 
 def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, ranks: Ranks) -> Update:
-    """The update that the recipe asks for. Weights are sharded here, when they are to be, so that the optimizer has the shards."""
+    """The update that the recipe asks for. Weights are sharded here, if they are to be, so that the optimizer gets the shards."""
     settings = recipe.training
     learner = Learner(model, loss, settings.decoder_inputs)
     gradients = make_gradients(learner, ranks, settings.precision, recipe.seed, settings.distributed)
@@ -372,7 +373,7 @@ def make_update(recipe: Recipe, model: Seq2SeqModel, loss: Loss | LossOfBatch, r
 
 
 def _sinks(recipe: Recipe, order: _Order, say: Callable[[str], None], progress: Progress) -> list[EventSink]:
-    """Who hears of events: the log first, so that it has what another one may fail at."""
+    """The sinks for events: the log first, so that it also has an event at which another sink fails."""
     folder = order.folder
     run = TrackedRun(folder, folder.resolve().name, plain(recipe), progress.step)
     opened = open_trackers(trackers_of(recipe.training), run, partial(warn, order.console))  # before the log, since they may not be there

@@ -1,4 +1,4 @@
-"""Some of the examples that a run learned from, evenly spread: what a shortlist is counted on."""
+"""Selects some of a run's training examples, evenly spread: the counts of a shortlist are made from these."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def _training_data(trained: Trained) -> Records:
 
 
 def _stored(run: Path) -> list[MappedCorpus]:
-    """The training data as the run has stored it; none where that is gone, was written by another version, or is encoded anew each time."""
+    """The training data as stored by the run; None if it is gone, was written by another version, or is encoded anew each time."""
     try:
         return [MappedCorpus(part) for part in sorted((run / "corpus").glob("train-*"))]
     except (DataError, KeyError, OSError):
@@ -68,7 +68,7 @@ def _examples(corpora: list[MappedCorpus], places: list[int]) -> Iterator[Exampl
 
 
 def _encoded(trained: Trained, records: Iterator[Record]) -> Iterator[Example]:
-    """What fits into the model."""
+    """The encoded examples that fit into the model."""
     task: Task = trained.task
     limits, tally = fitting(trained.recipe.data.limits, trained.model), Tally()
     for number, item in enumerate(items_of(task, records)):

@@ -1,4 +1,4 @@
-"""Choose search settings on validation data: try some, and keep the best with the run, so that predictions use it from then on.
+"""Tunes search settings on validation data: tries some, and stores the best with the run, so that predictions use them from then on.
 
 Training is over, so this costs a decoding of the validation data for each setting and nothing else; the model is loaded once. The settings
 of the run as it is are always tried, too: what is gained is their difference, with a paired test on the same records.
@@ -47,7 +47,7 @@ ALPHAS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 
 @dataclass(frozen=True)
 class Trial:
-    """Search settings that were tried: `settings` are those that were set, none for the run's own."""
+    """Search settings that were tried: `settings` are those that were changed, none for the run's own."""
 
     settings: Mapping[str, Any]
     score: Score
@@ -61,7 +61,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune` found: the trials in their order, the first with the run's own settings, and the best of them.
+    """The results of `tune`: the trials in order, the first with the run's own settings, and the best of them.
 
     `comparison` is the paired test of the best (b) against the run's own (a), None where these are the best. `stored` are the files that
     were changed, `remarks` what a reader of the scores should know.
@@ -78,7 +78,7 @@ class Tuning:
     remarks: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values, for JSON, where what is no number (NaN) is None."""
+        """Plain values, for JSON, with None for NaN."""
         trials = [{key: value for key, value in asdict(trial).items() if key != "values"} for trial in self.trials]
         values = {
             **{name: getattr(self, name) for name in ("run", "data", "records", "metric")},
@@ -144,13 +144,13 @@ def tune(
 
 
 def _metric_of(recipe: Recipe) -> str:
-    """The metric that chose the best checkpoint; the first of the recipe's where that was the loss."""
+    """The metric that chose the best checkpoint; the first of the recipe if that was the loss."""
     names = metric_names(recipe)
     return recipe.training.best if recipe.training.best in names else names[0]
 
 
 def _best(trials: Sequence[Trial]) -> Trial:
-    """The trial with the best score; of equals the run's own settings, or else the fastest."""
+    """The trial with the best score; among equals the run's own settings, or else the fastest."""
 
     def worth(trial: Trial) -> tuple[float, bool, float]:
         value = trial.score.value
@@ -163,7 +163,7 @@ def _best(trials: Sequence[Trial]) -> Trial:
 
 
 def _attempts(recipe: Recipe, grid: Grid | None) -> list[tuple[Mapping[str, Any], Recipe]]:
-    """(settings that are set, recipe), each once; the run's own first."""
+    """(changed settings, recipe), each once; the run's own first."""
     combinations = _default_combinations(recipe) if grid is None else _combinations(recipe, grid)
     attempts: list[tuple[Mapping[str, Any], Recipe]] = [({}, recipe)]
     for settings in combinations:
@@ -175,7 +175,7 @@ def _attempts(recipe: Recipe, grid: Grid | None) -> list[tuple[Mapping[str, Any]
 
 
 def _default_combinations(recipe: Recipe) -> list[dict[str, Any]]:
-    """Greedy search, and beams with each length penalty, as far as they fit the run's other settings."""
+    """Greedy search, and beams with each length penalty, as far as they suit the run's other settings."""
     search = plain(recipe.search)
     if search["name"] not in ("beam", "greedy"):
         raise ConfigError(f"What to try must be said for the search `{search['name']}`: `--grid KEY=V1,V2` with settings of it.")
@@ -211,7 +211,7 @@ def _search_key(recipe: Recipe, key: str) -> str:
 
 
 def _effective(recipe: Recipe, settings: dict[str, Any]) -> dict[str, Any]:
-    """The combination without what has an effect only beside another value of the grid."""
+    """The combination without settings that only have an effect with another value of the grid."""
     without = dict(settings)
     if settings.get("length_penalty", "gnmt") not in WITH_ALPHA:
         without.pop("alpha", None)
@@ -226,7 +226,7 @@ _SHARED = ("limits", "processors", "ctc_weight", "language_model", "length_rewar
 
 
 def _changed(search: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The search's settings, changed at dotted keys; another search begins with its own defaults."""
+    """The search's settings, changed at dotted keys; another search starts from its own defaults."""
     other = settings.get("name", search["name"]) != search["name"]
     kept = {key: search[key] for key in _SHARED if other and settings["name"] in ("beam", "greedy") and key in search}
     values: dict[str, Any] = {"name": settings["name"], **kept} if other else dict(search)
@@ -260,7 +260,7 @@ def _try(predictor: Predictor, settings: Mapping[str, Any], tried: Recipe, metri
 
 
 def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[Any, list[Any]]], str, tuple[str, ...]]:
-    """(record, references) of each item, a name for them, and what was left out."""
+    """(record, references) of each item, a name for them, and remarks on records left out."""
     task, recipe, left_out, name = predictor.task, predictor.recipe, tuple[str, ...](), "validation data"
     kept = None if data is not None else _kept_items(_run_of(run, predictor.trained[0].folder), recipe)
     if kept is None:
@@ -273,7 +273,7 @@ def _validation(run: Path, predictor: Predictor, data: Any) -> tuple[list[tuple[
 
 
 def _kept_items(folder: Path | None, recipe: Recipe) -> list[Any] | None:
-    """What the run was validated on, as its corpus keeps it, which holds even if data was changed or moved; None where none does."""
+    """The validation data as stored in its corpus, which is valid even if files were changed or moved; None if there is none."""
     if folder is not None and recipe.data.cache is None:
         try:
             corpora = [MappedCorpus(part) for part in sorted((folder / "corpus").glob("validation-*"))]
@@ -292,7 +292,7 @@ def _validation_records(recipe: Recipe, task: Task) -> Records:
 
 
 def _run_of(path: Path, folder: Path) -> Path | None:
-    """The run that a run or a checkpoint belongs to."""
+    """The run to which a path of a run or checkpoint belongs."""
     candidates = (path, folder.parent.parent)
     return next((candidate for candidate in candidates if (candidate / "recipe.yaml").is_file()), None)
 
@@ -301,7 +301,7 @@ def _run_of(path: Path, folder: Path) -> Path | None:
 
 
 def _store(run: Path, loaded: Path, search: Mapping[str, Any], trust: Trust) -> list[Path]:
-    """Write the search into the run's recipe and into `best` and `last`, or into a checkpoint alone; returns the files."""
+    """Write the search into the run's recipe and into `best` and `last`, or only into a checkpoint; returns the files."""
     path = run / "recipe.yaml"
     if not path.is_file():
         return [_amend(loaded, search)]

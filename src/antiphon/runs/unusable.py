@@ -1,4 +1,4 @@
-"""All records that cannot be encoded, where training would stop at the first of them: for people who mend files."""
+"""Lists all records that cannot be encoded, where training would stop at the first: for people who repair files."""
 
 from antiphon.contracts.abilities import EncodesParts
 from antiphon.contracts.asking import unfolded
@@ -10,7 +10,7 @@ _TOLD = 5
 
 
 def all_unusable(split: Split, task: Task, first: DataError) -> DataError:
-    """The error that names the first few records of a split that cannot be encoded, and says how many there are.
+    """The error that names the first few records of a split that cannot be encoded, and their number.
 
     first   the error that encoding stopped with, which stands when it is the only one, or no record's
     """

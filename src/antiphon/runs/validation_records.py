@@ -1,4 +1,4 @@
-"""Some of the records that a run was validated on, evenly spread: what an exported model is measured on."""
+"""Selects some of a run's validation records, evenly spread: an exported model is compared on these."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from antiphon.store.checkpoint import find_checkpoint
 
 
 def validation_items(run: Path | str, trained: Trained, most: int, data: Any = None) -> list[Any]:
-    """At most so many items of the validation data, or of `data`, as a predictor takes them.
+    """At most `most` items of the validation data, or of `data`, as a predictor takes them.
 
     They are those that the run has stored; where it stored none, the files of its recipe are read.
     Raises DataError or ConfigError when there are none.
@@ -39,7 +39,7 @@ def folder_of(run: Path | str) -> Path:
 
 
 def _stored(run: Path) -> list[MappedCorpus]:
-    """The validation data as training has stored it; none where that is gone, was written by another version, or lacks its records."""
+    """The validation data as stored by training; None if it is gone, was written by another version, or lacks its records."""
     try:
         corpora = [MappedCorpus(part) for part in sorted((run / "corpus").glob("validation-*"))]
     except (DataError, KeyError, OSError):
@@ -56,7 +56,7 @@ def _record(corpora: Sequence[MappedCorpus], place: int) -> Any:
 
 
 def validation_source(recipe: Recipe, task: Task) -> Any:
-    """What the recipe validates on. Raises ConfigError when it names nothing that can be read again."""
+    """The recipe's validation data. Raises ConfigError when it names none that can be read again."""
     named = recipe.data.validation
     if isinstance(named, int) and recipe.data.train is not None:
         return open_splits(recipe, task)["validation"].whole

@@ -1,4 +1,4 @@
-"""From a model's step to hypotheses. Knows memories, states and symbols; no model class, tokenizer or task.
+"""Searches find hypotheses, given a model's step. They know memories, states and symbols, but no model class, tokenizer or task.
 
 limits        how long a hypothesis may become
 processors    what may be said next: forced openings, banned phrases, repetition

@@ -1,4 +1,4 @@
-"""Where hypotheses come from: attention over the source and what was copied, read off one teacher-forced pass after the search.
+"""The origin of a hypothesis's symbols: attention over the source and copied symbols, from one teacher-forced pass after the search.
 
 During a search the weights would have to be computed, kept and reordered for every row at every step, most of them for hypotheses that
 are thrown away; and fast attention kernels do not give them. One pass over the finished hypotheses costs less.
@@ -22,7 +22,8 @@ from antiphon.search.scoring import teacher_forced
 def traced(
     model: Seq2SeqModel, memory: Memory, hypotheses: Sequence[Sequence[Hypothesis]], *, alignment: bool, copies: bool = False
 ) -> list[list[Hypothesis]]:
-    """The same hypotheses with what is asked for: `copied`, if the model copies, and `alignment`, (T, S): the weights of each element.
+    """The same hypotheses with the requested details: `copied`, if the model copies, and `alignment`, (T, S): the attention weights of each
+    element.
 
     `memory` is that of `model.encode`, one row per source. S leaves out the source's padding. Only the outermost search asks, and only what
     its caller wants: for a short output, the pass takes a third of the search's time.
@@ -57,7 +58,7 @@ def traced(
 
 
 def _origins(output: Output, labels: Padded) -> tuple[np.ndarray, np.ndarray] | None:
-    """Probability of being copied and place in the source, for each label; None of a model that does not copy."""
+    """Probability of being copied and place in the source, for each label; None for a model that does not copy."""
     if not isinstance(output.head, Mixture):
         return None
     probability, place = output.head.origins(output.features, labels.values)

@@ -55,14 +55,14 @@ class Arpa:
         return self.words.get(word, self.unknown)
 
     def extended(self, context: Context, word: int) -> Context:
-        """The context behind one more word: the longest that the model knows anything of."""
+        """The context extended by one word: the longest one that the model has entries for."""
         longer = (*context, word)[-(self.order - 1) :] if self.order > 1 else ()
         while longer and longer not in self.followers and longer not in self.backoffs:
             longer = longer[1:]
         return longer
 
     def log_prob(self, context: Context, word: int) -> float:
-        """The log-probability of a word behind a context."""
+        """The log-probability of a word after a context."""
         total = 0.0
         while context:
             found = self.followers.get(context, {}).get(word)
@@ -73,7 +73,7 @@ class Arpa:
         return min(total + float(self._unigrams[word]), 0.0)
 
     def log_probs(self, context: Context) -> np.ndarray:
-        """The log-probabilities of all words behind a context, by their numbers."""
+        """The log-probabilities of all words after a context, by their numbers."""
         if not context:
             return self._unigrams.copy()
         found = self.log_probs(context[1:]) + self.backoffs.get(context, 0.0)
@@ -84,7 +84,7 @@ class Arpa:
 
 
 def read_arpa(path: Path) -> Arpa:
-    """Read a file, plain or .gz. Raises DataError with the line of what is wrong with it."""
+    """Read a file, plain or .gz. Raises DataError for errors in it, with the line."""
     try:
         with open(path, "rb") as raw:
             if raw.read(len(_BINARY)) == _BINARY:

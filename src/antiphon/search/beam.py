@@ -46,16 +46,16 @@ from antiphon.search.scorers import scorers_of
 
 @config
 class BeamConfig:
-    """Beam search: the best hypotheses found by keeping several at each step."""
+    """Beam search: finds better hypotheses by keeping several at each step."""
 
     name: Literal["beam"] = "beam"
     """The search."""
     beam_size: Annotated[int, Field(ge=1)] = 5
     """Unfinished hypotheses kept per source; 1 is greedy search."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     length_penalty: LengthPenalty = "average"
-    """What a log-probability is divided by to rank hypotheses of different length: 1 (`none`), their length with the end symbol
+    """The divisor of log-probabilities, by which hypotheses of different length are compared: 1 (`none`), their length with the end symbol
     (`average`), ((5 + length) / 6) ** alpha (`gnmt`, Wu et al. 2016), or length ** alpha (`power`, as in transformers)."""
     alpha: Annotated[float, Field(ge=0)] | None = None
     """For `gnmt` and `power` only: 0 is no penalty; 0.6 when not given."""
@@ -64,12 +64,12 @@ class BeamConfig:
     groups: Annotated[int, Field(ge=1)] = 1
     """Divide the beam into this many groups that shun each other's symbols (Vijayakumar et al. 2018)."""
     diversity: Annotated[float, Field(ge=0)] | None = None
-    """For several groups only: what a symbol loses for each time an earlier group said it in this step; 0.5 when not given."""
+    """For several groups only: the penalty of a symbol for each time an earlier group chose it in this step; 0.5 when not given."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the ranking is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
+    """Weight of the CTC score in the ranking (Watanabe et al. 2017); needs a model trained with CTC. Often 0.3."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the ranking (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram: FILE,
+    weight: 0.3}`."""
     length_reward: float = 0.0
     """What each symbol but the end adds to the log-probability (the word reward of He et al. 2016). The `length_penalty` divides the sum,
     so it needs `none`, `gnmt` or `power`."""
@@ -78,13 +78,13 @@ class BeamConfig:
     patience: Annotated[float, Field(gt=0)] = 1.0
     """Stop when `patience * beam_size` hypotheses have finished (Kasai et al. 2022); more finds better scores and takes longer."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
     spans: bool = False
-    """Whether to give the frames that say each symbol (word timestamps); needs a model trained with CTC."""
+    """Whether to return the frames of each symbol (word timestamps); needs a model trained with CTC."""
 
     def __post_init__(self) -> None:
         if self.n_best > self.beam_size:
@@ -103,7 +103,7 @@ class BeamConfig:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What belongs to each unfinished hypothesis besides the model's state; `select_rows` reorders it with the state."""
+    """The data of each unfinished hypothesis besides the model's state; `select_rows` reorders them with the state."""
 
     history: Tensor  # (R, T) symbols
     step_scores: Tensor  # (R, T) the model's log-probabilities
@@ -112,8 +112,8 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Sources:
-    """What belongs to each source that has not left. `ceiling` is the length penalty at its limit, the largest that can come; `given`
-    symbols of the beginning have no length."""
+    """The data of each source that is not finished. `ceiling` is the length penalty at its limit, the largest possible; the `given` first
+    symbols do not count in lengths."""
 
     numbers: Tensor  # (B,) in the whole batch
     ceiling: Tensor  # (B,)
@@ -124,7 +124,7 @@ class _Sources:
 
 @final
 class BeamSearch:
-    """`n_best` different hypotheses per source, the best first; with several groups the best of each group, in their order.
+    """`n_best` different hypotheses per source, best first; with several groups the best of each group, group by group.
 
     The score is the log-probability under the processors, normalized by the penalties. With `ctc_weight`, it is the weighted sum of the
     decoder's and of that which the frames give to the whole; what a language model, a length reward or hot words say is added. Step scores
@@ -139,11 +139,11 @@ class BeamSearch:
             self._scorers.append(CoveragePenalty(settings.coverage_penalty))
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "BeamSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return BeamSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "BeamSearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
@@ -268,7 +268,7 @@ class BeamSearch:
     def _unfinished(
         self, finished: FinishedHypotheses, sources: _Sources, totals: Float[Tensor, "B W"], gains: Float[Tensor, " T"], step: int
     ) -> Tensor | None:
-        """The sources that go on, as rows of this step's batch; None when all do."""
+        """The unfinished sources, as rows of this step's batch; None if all are unfinished."""
         if not finished.counts.any():
             return None
         settings, numbers = self.settings, sources.numbers.cpu().numpy()

@@ -1,4 +1,4 @@
-"""One step of a beam: from the scores of W rows and V symbols to the best continuations of each source.
+"""One step of a beam: finds the best continuations of each source from the scores of W rows and V symbols.
 
 Three ways, one result. `plain` takes the best of each source. `diverse` divides the beam into groups that shun each other's symbols
 (Vijayakumar et al. 2018). `constrained` deals the beam out by progress on required phrases. Each gives, per source and group, twice as
@@ -18,7 +18,7 @@ from antiphon.search.processors import StepScores
 
 @dataclass(frozen=True)
 class Candidates:
-    """Continuations in order of preference: G groups, K candidates each. `rows` are rows of the current step."""
+    """Continuations, best first: G groups, K candidates each. `rows` are rows of the current step."""
 
     totals: Float[Tensor, "B G K"]
     rows: Int[Tensor, "B G K"]
@@ -38,7 +38,7 @@ def plain(scores: StepScores, totals: Float[Tensor, "B W"]) -> Candidates:
 
 
 def diverse(scores: StepScores, totals: Float[Tensor, "B W"], groups: int, diversity: float, end: int) -> Candidates:
-    """The best continuations of each group, after `diversity` is taken off for each time an earlier group said the symbol in this step.
+    """The best continuations of each group, after subtracting `diversity` for each time an earlier group chose the symbol in this step.
 
     What is taken off decides who gets a place, and does not enter the totals.
     """
@@ -59,7 +59,7 @@ def diverse(scores: StepScores, totals: Float[Tensor, "B W"], groups: int, diver
 
 
 def constrained(scores: StepScores, totals: Float[Tensor, "B W"], required: RequiredPhrases) -> Candidates:
-    """The best continuations of each row and those that take a required phrase further, dealt out by progress."""
+    """The best continuations of each row and those that extend a required phrase, allocated by progress."""
     B, W = totals.shape
     values, symbols = best(scores.ranking, min(W + 1, scores.ranking.shape[1]))
     wanted = required.next_symbols()

@@ -1,4 +1,4 @@
-"""The steps of a model, compiled: on a GPU into CUDA graphs, on the processor by a C++ compiler (Ansel et al. 2024).
+"""Compiled steps of a model: as CUDA graphs on a GPU, by a C++ compiler on the CPU (Ansel et al. 2024).
 
 A compiler makes a program for shapes, and a CUDA graph reads and writes the same memory at each of its runs. In a search, shapes change all
 the time: sources leave, what was said grows. So here a step is done in a *slot*: tensors that hold a memory and a state, in few sizes (of
@@ -36,7 +36,7 @@ _MOST_PROGRAMS = 128  # of all models of a process: for every width of a beam on
 
 @dataclass(frozen=True)
 class WideMemory:
-    """A model's own memory, with padding behind its states; before it was put there they were `length`."""
+    """A model's own memory with padded states; their number was `length` before padding."""
 
     memory: Memory
     length: int
@@ -45,7 +45,7 @@ class WideMemory:
 @final
 @dataclass(frozen=True)
 class SlotState:
-    """A model's own state behind `taken` steps, which stands in a slot, or does not yet."""
+    """A model's own state after `taken` steps, which is in a slot, or not yet."""
 
     own: Any
     taken: int
@@ -53,15 +53,15 @@ class SlotState:
 
     @property
     def slot(self) -> "_Slot | None":
-        """Where it stands. A copy of a state stands nowhere."""
+        """The slot that holds the state. Copies of a state are in no slot."""
         return self.lease.slot if self.lease is not None and self.lease.slot.state is self.own else None
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "SlotState":
-        """The rows, out of the slot."""
+        """The selected rows, copied out of the slot."""
         return SlotState(select_rows(self.own, index), self.taken)
 
     def reorder(self, index: Int[Tensor, "B W"]) -> "SlotState":
-        """As `sequences.reorder`, within the slot."""
+        """Implements `sequences.reorder`, within the slot."""
         slot = self.slot
         if slot is None:
             return SlotState(reorder(self.own, index), self.taken)
@@ -72,7 +72,7 @@ class SlotState:
 
 @final
 class _Slot:
-    """Tensors that stay where they are; `memory` and `state` are trees of them. `holds` is the memory that they were filled with."""
+    """Tensors that stay in place; `memory` and `state` are trees of them. `holds` is the memory that was copied into them."""
 
     def __init__(self, last: Tensor, memory: Memory, state: Any):
         self.last, self.memory, self.state = last, memory, state
@@ -82,7 +82,7 @@ class _Slot:
 
 @final
 class _Lease:
-    """Whose slot it is: that of who holds the lease."""
+    """Says whose slot it is: the slot belongs to the state that holds the lease."""
 
     def __init__(self, slot: _Slot, returned: list[_Slot]):
         self.slot = slot
@@ -91,7 +91,7 @@ class _Lease:
 
 @final
 class CompiledSteps(Wrapped):
-    """A model whose `step` is compiled; all else is its own. It stays on its device, and learns no more."""
+    """A model whose `step` is compiled; everything else is delegated to it. It stays on its device, and cannot be trained."""
 
     def __init__(self, model: StepwiseModel):
         super().__init__(model)
@@ -105,25 +105,25 @@ class CompiledSteps(Wrapped):
 
     @property
     def remark(self) -> str | None:
-        """What was compiled so far, as a sentence; None where nothing was."""
+        """A sentence about what has been compiled so far; None if nothing has."""
         if not self.programs:
             return None
         return f"Compiled the decoder's step {self.programs} time{'' if self.programs == 1 else 's'} in {self.seconds:.1f} s."
 
     def encode(self, source: Padded) -> Memory:
-        """As the model."""
+        """Encode with the model itself."""
         return self.model.encode(source)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """As the model."""
+        """The frames of the model itself."""
         return self.model.frames(memory)
 
     def decode(self, inputs: Padded, memory: Memory, *, attention: bool = False) -> Output:
-        """As the model."""
+        """Decode with the model itself."""
         return self.model.decode(inputs, replace(memory, projections=None), attention=attention)
 
     def project(self, memory: Memory) -> Memory:
-        """What the model projects of a memory that is as long as slots are."""
+        """The model's projections of a memory, padded to the size of a slot."""
         length = memory.mask.shape[1]
         wide = self.model.project(_wider(memory, _size(length, _SHORTEST)))
         return replace(memory, projections=WideMemory(wide, length))
@@ -149,7 +149,7 @@ class CompiledSteps(Wrapped):
         return Output(said[:rows], head, weights), replace(state, taken=state.taken + 1)  # type: ignore[arg-type]
 
     def _step(self, last: Tensor, memory: Memory, state: Any, attention: bool) -> tuple[Tensor, Tensor | None]:
-        """What is compiled: a step of the model, whose next state is written over the state."""
+        """The function that is compiled: a step of the model, whose next state overwrites the state."""
         output, after = self.model.step(last, memory, state, attention=attention)
         _copy(after, state)
         # As `output.values`, which a compiler cannot look into.
@@ -176,7 +176,7 @@ class CompiledSteps(Wrapped):
         return found
 
     def _placed(self, last: Tensor, memory: Memory, state: SlotState) -> SlotState:
-        """The state in a slot that has its sizes, with the memory."""
+        """The state in a slot of the right size, together with the memory."""
         own, sources = _with_room(state), len(memory.mask)
         if state.slot is not None:  # where more rows stand than are real
             own = select_rows(own, torch.arange(len(last), device=last.device))
@@ -203,7 +203,7 @@ class CompiledSteps(Wrapped):
         return _Slot(*like(given, tensors))
 
     def _growing_axes(self, memory: Memory) -> list[tuple[int, ...]]:
-        """Of the tensors of a slot: which axes are as long as a memory, or as the room for steps."""
+        """For the tensors of a slot: which axes are as long as the memory, or as the room for steps."""
         first = select_rows(replace(memory, projections=None), torch.zeros(1, dtype=torch.long, device=memory.mask.device))
         shapes = []
         for more in (0, 1):
@@ -224,26 +224,26 @@ def _with_room(state: SlotState) -> Any:
 
 
 def _wider(memory: Memory, length: int) -> Memory:
-    """The memory with padding behind its states, `length` with them."""
+    """The memory padded to `length` states."""
     more = length - memory.mask.shape[1]
     copyable = None if memory.copyable is None else pad(memory.copyable, (0, more))
     return replace(memory, states=pad(memory.states, (0, 0, 0, more)), mask=pad(memory.mask, (0, more)), copyable=copyable)
 
 
 def _size(wanted: int, least: int) -> int:
-    """The next of the sizes that slots have."""
+    """The next larger one of the sizes of slots."""
     return max(least, 1 << (wanted - 1).bit_length())
 
 
 def _copy(tree: Any, over: Any) -> None:
-    """Write each tensor of a tree over that of another."""
+    """Copy each tensor of a tree into that of another."""
     for tensor, place in zip(flat(tree), flat(over), strict=True):
         if tensor is not place:
             place.copy_(tensor)
 
 
 def _fill(tree: Any, over: Any) -> None:
-    """Write each tensor of a tree over the first rows of that of another, and its last row over those behind."""
+    """Copy each tensor of a tree into the first rows of that of another; its last row fills the remaining rows."""
     for tensor, place in zip(flat(tree), flat(over), strict=True):
         if tensor is not place:
             place[: len(tensor)].copy_(tensor)
@@ -251,7 +251,7 @@ def _fill(tree: Any, over: Any) -> None:
 
 
 def _programs() -> int:
-    """How many programs torch has made."""
+    """The number of programs that torch has compiled."""
     return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 

@@ -27,7 +27,7 @@ _NO_SYMBOL = -1
 @final
 @dataclass(frozen=True)
 class RequiredPhrases:
-    """The phrases of each row and how far they have been said; rows follow their hypotheses by `select_rows`.
+    """The phrases of each row and how much of them has been output; rows follow their hypotheses by `select_rows`.
 
     `suffix[r, p, j]` is True when the last j symbols of row r are the first j of phrase p. A row with fewer than P phrases has empty
     ones, which count as said.
@@ -40,7 +40,7 @@ class RequiredPhrases:
 
     @property
     def complete(self) -> Bool[Tensor, " R"]:
-        """True for the rows that have said all phrases."""
+        """True for the rows whose phrases have all been output."""
         return self.said.all(1)
 
     def advance(self, symbols: Int[Tensor, " R"]) -> "RequiredPhrases":
@@ -51,13 +51,14 @@ class RequiredPhrases:
         return replace(self, said=said, suffix=suffix)
 
     def next_symbols(self) -> Int[Tensor, "R P"]:
-        """The symbol that takes each phrase one further; -1 for phrases already said."""
+        """The next symbol of each phrase; -1 for phrases that are complete."""
         position = torch.arange(self.phrases.shape[2], device=self.phrases.device)
         furthest = torch.where(self.suffix & (self.phrases != _NO_SYMBOL), position, 0).amax(2, keepdim=True)
         return self.phrases.gather(2, furthest).squeeze(2).masked_fill(self.said, _NO_SYMBOL)
 
     def banks(self, symbols: Int[Tensor, "R K"]) -> Int[Tensor, "R K"]:
-        """How many required symbols each row will have said if one of `symbols` follows: whole phrases, and the furthest begun one."""
+        """How many required symbols each row will have output if one of `symbols` follows: whole phrases, and the phrase that is furthest
+        begun."""
         hit = self.suffix.unsqueeze(1) & (self.phrases.unsqueeze(1) == symbols[:, :, None, None])  # (R, K, P, L)
         begun = torch.where(hit, torch.arange(1, hit.shape[3] + 1, device=hit.device), 0).amax(3)  # (R, K, P)
         lengths, said = self.lengths.unsqueeze(1), self.said.unsqueeze(1)
@@ -68,7 +69,7 @@ class RequiredPhrases:
 
 @final
 class RequiredPhrasesScorer(Scorer):
-    """Lets a hypothesis end when it has said all phrases. Its state is what a beam is dealt out by (`candidates.constrained`)."""
+    """Lets a hypothesis end when it contains all phrases. Its state determines how a beam is allocated (`candidates.constrained`)."""
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> RequiredPhrases | None:
         """The state before the first symbol."""
@@ -79,12 +80,12 @@ class RequiredPhrasesScorer(Scorer):
         return state.advance(symbols)
 
     def may_end(self, state: RequiredPhrases) -> Bool[Tensor, " R"]:
-        """The rows that have said all phrases."""
+        """The rows whose phrases have all been output."""
         return state.complete
 
 
 def required_phrases(requests: Sequence[Request], width: int, device: torch.device) -> RequiredPhrases | None:
-    """The phrases required of `width` rows per source, none said yet; None when no source requires any."""
+    """The phrases required for `width` rows per source, none begun yet; None when no source requires any."""
     asked = [tuple(dict.fromkeys(request.required)) for request in requests]  # to appear twice is not asked for
     most = max(len(phrases) for phrases in asked)
     if most == 0:
@@ -102,7 +103,8 @@ def required_phrases(requests: Sequence[Request], width: int, device: torch.devi
 
 
 def allocate(scores: Float[Tensor, "B N"], banks: Int[Tensor, "B N"], count: int) -> Int[Tensor, "B K"]:
-    """The `count` candidates that get a place, in order: the best of each bank, fullest bank first, then the second best of each, ...
+    """The `count` candidates that get a place in the beam, in order: the best of each bank, fullest bank first, then the second best of
+    each, ...
 
     A source without phrases has one bank, and so the order of the scores. Candidates at minus infinity come last.
     """

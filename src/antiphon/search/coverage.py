@@ -1,4 +1,5 @@
-"""A penalty for source steps that no hypothesis attended to (Wu et al. 2016, section 7), added to the score of what has ended.
+"""A penalty for source positions that a hypothesis did not attend to (Wu et al. 2016, section 7), added to the score of finished
+hypotheses.
 
     coverage_penalty * sum over source steps of log(min(attention received, 1))
 
@@ -37,19 +38,19 @@ class CoveragePenalty(Scorer):
         self.weight = weight
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> _Received:
-        """No attention received yet. Raises ConfigError for a model that gives none."""
+        """The initial state, with no attention received. Raises ConfigError for a model without attention."""
         if not model.gives_attention:
             raise ConfigError("`search.coverage_penalty` needs a model with attention, but this model has none. Set it to 0.")
         mask = prepared.memory.mask.repeat_interleave(width, 0)
         return _Received(torch.zeros(mask.shape, device=mask.device), mask)
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: _Received) -> tuple[StepScores, _Received]:
-        """Keep the attention of this step."""
+        """Record the attention of this step."""
         assert scores.attention is not None, "the model gives it"
         return scores, replace(state, attention=state.attention + scores.attention.float())
 
     def finish(self, state: _Received, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-        """The penalty."""
+        """The penalty of each finished hypothesis."""
         return self.weight * coverage(state.attention[rows], state.mask[rows])
 
 

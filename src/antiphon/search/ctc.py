@@ -1,4 +1,5 @@
-"""CTC without a decoder: the best path (greedy), or the best sequences over all their alignments (prefix beam search, Hannun et al. 2014).
+"""CTC search without a decoder: the best path (greedy), or the best sequences over all their alignments (prefix beam search, Hannun et al.
+2014).
 
 Unusual here: prefix beam search is vectorized over the batch. Two ways to one prefix meet by comparing prefixes as rows of a tensor, so no
 table of strings is kept. A hypothesis's score is exact: the log-probability of the sequence over all alignments, not only of those that the
@@ -36,20 +37,20 @@ from antiphon.search.preparation import token_target
 
 @config
 class CTCSearchConfig:
-    """Settings of the search in an encoder's outputs for each frame: fast, without a decoder."""
+    """Search in an encoder's outputs for each frame: fast, without a decoder."""
 
     name: Literal["ctc"] = "ctc"
     """The search."""
     beam_size: Annotated[int, Field(ge=1)] = 1
-    """Prefixes kept at each frame; 1 takes the likeliest symbol of each frame."""
+    """Prefixes kept at each frame; 1 takes the most probable symbol of each frame."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that take part in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
+    """N-grams that are used in the ranking of prefixes: `{ngram: FILE, weight: 0.5}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
-    """Whether to give the frames that say each symbol (word timestamps)."""
+    """Whether to return the frames of each symbol (word timestamps)."""
 
     def __post_init__(self) -> None:
         check_settings(self, "ctc")
@@ -57,20 +58,20 @@ class CTCSearchConfig:
 
 @final
 class CTCSearch:
-    """`n_best` different hypotheses per source, the likeliest first."""
+    """`n_best` different hypotheses per source, most probable first."""
 
     def __init__(self, settings: CTCSearchConfig, ngrams: NGrams | None = None, hot_words: Phrases | None = None):
         self.settings, self._ngrams = settings, ngrams
         self._hot_words = HotWordsScorer(settings.hot_words, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "CTCSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         assert language_model is None or isinstance(language_model, NGrams), "the settings name n-grams"
         return CTCSearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError when the model says nothing of frames, or a request needs a search step by step."""
+        """Decode a batch. Raises ConfigError when the model has no output for frames, or a request needs a stepwise search."""
         spec, settings = token_target(model, "The search `ctc`"), self.settings
         asked = requests if requests is not None else (Request(),) * len(source.lengths)
         self._check(asked)
@@ -85,14 +86,14 @@ class CTCSearch:
         return with_spans(frames, spec.pad, found) if settings.spans else found
 
     def _check(self, requests: Sequence[Request]) -> None:
-        """Raise ConfigError for what needs another search, or a beam."""
+        """Raise ConfigError for requests that need another search, or a beam."""
         if any(request.prefix or request.required or request.banned for request in requests):
             raise ConfigError("A forced opening, required or banned phrases need `search: {name: beam}`, but the search is `ctc`.")
         if self.settings.beam_size == 1 and any(request.hot for request in requests):
             raise ConfigError("`search.beam_size` must be at least 2 where records have `hot_words`, but is 1.")
 
     def _biases(self, requests: Sequence[Request], spec: TokenSpec, frames: Frames) -> Biases | None:
-        """What has a say beside the frames, before the first; None when nothing has."""
+        """The scores beside the frames, before the first frame; None when there are none."""
         width, weight, device = self.settings.beam_size, 0.0, frames.mask.device
         if self.settings.language_model is not None:
             weight = self.settings.language_model.weight
@@ -110,7 +111,7 @@ class CTCSearch:
 
 
 def best_path(frames: Frames, blank: int, never: Sequence[int]) -> tuple[Int[Tensor, "B 1 S"], Int[Tensor, "B 1"]]:
-    """The likeliest symbol of each frame, without repetitions and blanks: symbols and how many they are. Some are never said."""
+    """The most probable symbol of each frame, without repetitions and blanks: symbols and their number. Some symbols are forbidden."""
     path = frames.logits.argmax(-1)
     forbidden = torch.tensor(never, device=path.device)
     wrong = torch.isin(path, forbidden)
@@ -124,7 +125,7 @@ def best_path(frames: Frames, blank: int, never: Sequence[int]) -> tuple[Int[Ten
 
 
 def _log_probs(frames: Frames, blank: int, never: Sequence[int]) -> Float[Tensor, "B S V"]:
-    """Log-probabilities, minus infinity for some symbols; behind a source's end a blank is certain."""
+    """Log-probabilities, minus infinity for forbidden symbols; after a source's end a blank is certain."""
     log_probs = frames.logits.float().log_softmax(-1)
     log_probs.masked_fill_(~frames.mask.unsqueeze(-1), -float("inf"))
     log_probs[..., blank].masked_fill_(~frames.mask, 0.0)
@@ -154,7 +155,7 @@ _FEW = 128  # symbols of which all are tried at each frame, where n-grams or hot
 def prefix_beam(
     log_probs: Float[Tensor, "B S V"], blank: int, width: int, biases: Biases | None = None
 ) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"], Biases | None]:
-    """The `width` best prefixes after the last frame: symbols and how many they are; negative where fewer prefixes are possible."""
+    """The `width` best prefixes after the last frame: symbols and their number, which is negative where fewer prefixes are possible."""
     (B, S, _), device, dtype = log_probs.shape, log_probs.device, precise(log_probs.device)
     never = torch.full((B, width), -float("inf"), dtype=dtype, device=device)
     lengths = torch.full((B, width), -9, dtype=torch.int64, device=device)
@@ -174,7 +175,7 @@ def prefix_beam(
 
 
 def _traced(steps: Sequence[tuple[Tensor, Tensor]], lengths: Int[Tensor, "B W"]) -> tuple[Int[Tensor, "B W S"], Int[Tensor, "B W"]]:
-    """The symbols of the prefixes, from where each came from at every frame and what it said there, -1 for nothing."""
+    """The symbols of the prefixes, traced back by each frame's parent and output symbol, -1 for none."""
     place = torch.arange(lengths.shape[1], device=lengths.device).expand_as(lengths)
     said = []
     for parent, symbol in reversed(steps):
@@ -187,7 +188,7 @@ def _traced(steps: Sequence[tuple[Tensor, Tensor]], lengths: Int[Tensor, "B W"])
 
 @dataclass(frozen=True)
 class _Step:
-    """The beam after a frame; which of the prefixes before it each one comes from, and the symbol that it said, -1 for none."""
+    """The beam after a frame; the parent of each prefix before the frame, and the symbol it added, -1 for none."""
 
     beam: _Beam
     parent: Int[Tensor, "B W"]
@@ -203,7 +204,7 @@ def _next(
     choices: Int[Tensor, "B K"],
     biases: Biases | None,
 ) -> _Step:
-    """The best prefixes after one more frame; new ones are made with `choices`, whose log-probabilities are `values`."""
+    """The best prefixes after one more frame; new ones are extended by `choices`, whose log-probabilities are `values`."""
     width, never = beam.last.shape[1], -float("inf")
     total = torch.logaddexp(beam.blank_ending, beam.symbol_ending)
     children = beam.children()
@@ -245,7 +246,7 @@ def _hypotheses(
     n_best: int,
     biases: Float[Tensor, "B W"] | None,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses with exact scores, per source the best first; `biases` are added to them."""
+    """Hypotheses with exact scores, best first for each source; `biases` are added to them."""
     B, W, _ = symbols.shape
     longest = max(int(lengths.max()), 0)
     said = symbols[..., :longest].flatten(0, 1)

@@ -1,4 +1,4 @@
-"""When each symbol is spoken: the best alignment of hypotheses with the frames (Viterbi over the states of CTC).
+"""When each symbol is spoken: the best alignment of hypotheses with the frames (Viterbi decoding over the states of CTC).
 
 It serves every hypothesis of a model that says something of frames, also those that attention found. The loop is over frames, and all
 hypotheses of a batch take it together.
@@ -17,7 +17,7 @@ from antiphon.contracts.sequences import Frames, Hypothesis, pad
 
 @torch.inference_mode()
 def with_spans(frames: Frames, blank: int, hypotheses: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-    """The same hypotheses with their `spans`, (T, 2) states of the memory: the first that says a symbol, and the one behind the last.
+    """The same hypotheses with their `spans`, (T, 2) states of the memory: the first that outputs a symbol, and the one after the last.
 
     They stay None where no alignment exists: more symbols than states.
     """
@@ -67,7 +67,7 @@ def best_alignment(
 
 
 def _traced(came_from: np.ndarray, ends: np.ndarray, frames: list[int], lengths: list[int]) -> list[np.ndarray | None]:
-    """Walk back from the better of the two ends: behind the last symbol, or on it."""
+    """Trace back from the better of the two ends: a blank after the last symbol, or that symbol."""
     found: list[np.ndarray | None] = []
     for number, (last, length) in enumerate(zip(frames, lengths, strict=True)):
         if not np.isfinite(ends[:, number]).any():

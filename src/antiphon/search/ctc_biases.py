@@ -1,4 +1,4 @@
-"""What n-grams and hot words add to the prefixes of a search over frames, where a prefix grows at some frames only."""
+"""Scores of n-gram models and hot words for prefixes in a search over frames, where a prefix does not grow at every frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from antiphon.search.ngram import Contexts, NGrams, Row
 
 @runtime_checkable
 class BiasedSettings(Protocol):
-    """What the settings of searches over frames have in common."""
+    """The common settings of searches over frames."""
 
     @property
     def beam_size(self) -> int: ...
@@ -44,7 +44,7 @@ def check_settings(settings: BiasedSettings, search: str) -> None:
 
 @dataclass(frozen=True)
 class Biases:
-    """What n-grams and hot words say of W prefixes per source, times their weights: of each so far, and of each symbol that may follow."""
+    """Weighted scores by n-grams and hot words for W prefixes per source: of each prefix so far, and of each symbol that may follow."""
 
     ngrams: NGrams | None
     weight: float
@@ -64,7 +64,7 @@ class Biases:
         said: Float[Tensor, "B W"],
         symbols: int,
     ) -> "Biases":
-        """For prefixes that are so far in both."""
+        """The biases for prefixes with the given states of both."""
         following = said.new_zeros(said.numel(), symbols)
         if ngrams is not None and contexts is not None:
             following += ngrams.log_probs(contexts, said.device).to(said.dtype) * weight
@@ -73,12 +73,12 @@ class Biases:
         return Biases(ngrams, weight, contexts, hot, hot_weight, said, following.view(*said.shape, symbols))
 
     def candidates(self, choices: Int[Tensor, "B K"]) -> Float[Tensor, "B N"]:
-        """Of prefixes that stay as they are, and of those that grow by one of the choices, side by side."""
+        """The scores of prefixes that stay unchanged, followed by those of prefixes extended by one of the choices."""
         gained = self.following.gather(2, choices.unsqueeze(1).expand(-1, self.said.shape[1], -1))
         return torch.cat([self.said, (self.said.unsqueeze(2) + gained).flatten(1)], dim=1)
 
     def after(self, parent: Int[Tensor, "B W"], symbol: Int[Tensor, "B W"], grows: Bool[Tensor, "B W"]) -> "Biases":
-        """Of the parents, where they do not grow, or of these with one more symbol."""
+        """The biases of the parents where they stay unchanged, or with one more symbol."""
         B, W = parent.shape
         gained = self.following.gather(1, parent.unsqueeze(2).expand_as(self.following)).gather(2, symbol.unsqueeze(2)).squeeze(2)
         said = self.said.gather(1, parent) + torch.where(grows, gained, 0.0)
@@ -93,7 +93,7 @@ class Biases:
         return Biases.of(self.ngrams, self.weight, contexts, hot, self.hot_weight, said, self.following.shape[2])
 
     def select(self, index: Int[Tensor, "B N"]) -> "Biases":
-        """Of N of the prefixes."""
+        """The biases of N selected prefixes."""
         B, W = self.said.shape
         rows = (index + torch.arange(0, B * W, W, device=index.device).unsqueeze(1)).flatten()
         return replace(
@@ -105,7 +105,7 @@ class Biases:
         )
 
     def grown(self, symbols: Int[Tensor, "B W"]) -> "Biases":
-        """Of all prefixes with one more symbol."""
+        """The biases of all prefixes, extended by one symbol."""
         said = self.said + self.following.gather(2, symbols.unsqueeze(2)).squeeze(2)
         contexts, hot = self.contexts, None if self.hot is None else self.hot.advance(symbols.flatten())
         if self.ngrams is not None and contexts is not None:
@@ -115,7 +115,7 @@ class Biases:
 
     @staticmethod
     def beside(parts: Sequence["Biases"]) -> "Biases":
-        """Of the prefixes of all parts, source by source."""
+        """The biases of the prefixes of all parts, concatenated for each source."""
         sources = len(parts[0].said)
         every = [part.contexts.rows for part in parts if part.contexts is not None]
         contexts = Contexts(tuple(row for source in range(sources) for rows in every for row in _of_source(rows, source, sources)))
@@ -130,7 +130,7 @@ class Biases:
         )
 
     def whole(self, end: int) -> Float[Tensor, "B W"]:
-        """Of the prefixes as whole texts."""
+        """The scores of the prefixes as complete texts."""
         return self.said + self.following[..., end]
 
 

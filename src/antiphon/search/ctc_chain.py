@@ -1,4 +1,4 @@
-"""The log-probability that frames give to sequences, over all alignments: of each symbol given those before it, and of the end.
+"""The log-probability that CTC frames give to sequences, over all alignments: of each symbol given those before it, and of the end.
 
 Unusual here: one loop over the frames (Graves et al. 2006) serves all symbols of all sequences. The probability of whatever begins with the
 first t symbols is the sum over frames of what arrives at the t-th symbol there for the first time, so it is summed up on the way. Only
@@ -22,7 +22,7 @@ def precise(device: torch.device) -> torch.dtype:
 
 
 def chain(frames: Frames, blank: int, symbols: Int[Tensor, "R T"], lengths: Int[Tensor, " R"]) -> Float[Tensor, "R T1"]:
-    """The log-probability of each symbol given those before it, and of the end behind the last; 0 behind that. R = B * W.
+    """The log-probability of each symbol given those before it, and of the end after the last; 0 beyond. R = B * W.
 
     Their sum is the log-probability of the whole sequence.
     """
@@ -55,7 +55,8 @@ _AT_ONCE = 2**21  # numbers that are read of the frames at once
 def _emissions(
     frames: Frames, where: slice, blank: int, symbols: Int[Tensor, "R T"], dtype: torch.dtype
 ) -> tuple[Float[Tensor, "S R T"], Float[Tensor, "S R"]]:
-    """The log-probabilities of the symbols, and of a blank, at some frames. Behind a source's end a blank is certain: nothing changes."""
+    """The log-probabilities of the symbols, and of a blank, at some frames. After a source's end a blank is certain, which changes
+    nothing."""
     logits, mask = frames.logits[:, where].float(), frames.mask[:, where]
     (B, S, _), (R, T) = logits.shape, symbols.shape
     norm = logits.logsumexp(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The probability, by the frames, that the output begins with a prefix (Graves 2008; Watanabe et al. 2017), for all next symbols.
+"""The CTC probability that the output begins with a prefix (Graves 2008; Watanabe et al. 2017), for all next symbols.
 
 For each prefix two rows of numbers are kept: the log-probability that the frames so far say exactly the prefix and the last of them said
 its last symbol, or blank. From these follows, for any next symbol, the probability of all sequences that begin so.
@@ -41,7 +41,8 @@ class FrameScores:
 
 @dataclass(frozen=True)
 class Prefixes:
-    """R = B * W prefixes. `score` is the log-probability of all sequences that begin so; the others are after each frame."""
+    """R = B * W prefixes. `score` is the log-probability of all sequences with this prefix; the other tensors have a value after each
+    frame."""
 
     symbol_ending: Float[Tensor, "R S"]
     blank_ending: Float[Tensor, "R S"]
@@ -50,12 +51,12 @@ class Prefixes:
 
     @property
     def whole(self) -> Float[Tensor, " R"]:
-        """The log-probability that the frames say the prefix and nothing behind it."""
+        """The log-probability of the prefix as the complete output."""
         return torch.logaddexp(self.symbol_ending[:, -1], self.blank_ending[:, -1]).clamp(min=_FLOOR)
 
 
 def frame_scores(frames: Frames, blank: int) -> FrameScores:
-    """What frames say, ready for prefixes."""
+    """The model's outputs for frames, prepared for scoring prefixes."""
     log_probs = frames.logits.double().log_softmax(-1).clamp(min=_LEAST)
     behind = torch.full_like(log_probs[:1, :1], _LEAST)
     behind[..., blank] = 0.0
@@ -64,7 +65,7 @@ def frame_scores(frames: Frames, blank: int) -> FrameScores:
 
 
 def empty_prefixes(frames: FrameScores, width: int) -> Prefixes:
-    """Nothing said yet, `width` times for each source."""
+    """Empty prefixes, `width` for each source."""
     blanks = frames.log_probs[..., frames.blank].cumsum(1).repeat_interleave(width, dim=0)
     rows = len(blanks)
     nothing = torch.full((rows,), _EMPTY, dtype=torch.int64, device=blanks.device)
@@ -72,7 +73,8 @@ def empty_prefixes(frames: FrameScores, width: int) -> Prefixes:
 
 
 def continuations(frames: FrameScores, prefixes: Prefixes, end: int) -> Float[Tensor, "R V"]:
-    """For each symbol, the log-probability of all sequences that begin with the prefix and that symbol; at `end`, of the prefix alone."""
+    """For each symbol, the log-probability of all sequences that begin with the prefix and that symbol; at `end`, of the prefix as a
+    whole."""
     B, S, V = frames.probs.shape
     after_any, after_blank = _arrivals(prefixes)
     peak = after_any.amax(1, keepdim=True)
@@ -86,7 +88,7 @@ def continuations(frames: FrameScores, prefixes: Prefixes, end: int) -> Float[Te
 
 
 def advance(frames: FrameScores, prefixes: Prefixes, symbols: Int[Tensor, " R"]) -> Prefixes:
-    """Each prefix with one more symbol."""
+    """Each prefix extended by one more symbol."""
     after_any, after_blank = _arrivals(prefixes)
     arriving = torch.where((symbols == prefixes.last).unsqueeze(1), after_blank, after_any)
     emitted = frames.of(symbols)
@@ -96,7 +98,7 @@ def advance(frames: FrameScores, prefixes: Prefixes, symbols: Int[Tensor, " R"])
 
 
 def _arrivals(prefixes: Prefixes) -> tuple[Float[Tensor, "R S"], Float[Tensor, "R S"]]:
-    """Before each frame, the log-probability of having said the prefix, with any last frame, and with a blank as the last one.
+    """Before each frame, the log-probability that the prefix is complete, with any last frame, and with a blank as the last one.
 
     Before the first frame the empty prefix has been said, and nothing stands between it and any symbol.
     """
@@ -110,6 +112,6 @@ def _shifted(scores: Float[Tensor, "R S"]) -> Float[Tensor, "R S"]:
 
 
 def _accumulated(arriving: Float[Tensor, "R S"], emitted: Float[Tensor, "R S"]) -> Float[Tensor, "R S"]:
-    """r(t) = log(exp(r(t - 1)) + exp(arriving(t))) + emitted(t)."""
+    """The recursion r(t) = log(exp(r(t - 1)) + exp(arriving(t))) + emitted(t)."""
     so_far = emitted.cumsum(1)
     return so_far + torch.logcumsumexp(arriving - (so_far - emitted), dim=1)

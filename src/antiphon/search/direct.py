@@ -1,4 +1,4 @@
-"""All steps of a horizon in one call of the decoder, which reads no values but the start element.
+"""Direct forecasting: all steps of a horizon in one call of the decoder, which reads no values after the start element.
 
 The model must have been trained alike (`training.decoder_inputs: direct`). Steps are said independently of each other: there are quantiles
 for each step, but no sample paths.
@@ -26,18 +26,18 @@ from antiphon.search.randomness import uniforms_of
 
 @config
 class DirectConfig:
-    """The whole horizon at once."""
+    """The whole horizon in one call."""
 
     name: Literal["direct"] = "direct"
     """The search."""
     point: Point = "mean"
-    """What a distribution's point forecast is: its mean or its median. Of quantiles it is the median."""
+    """The point forecast of a distribution: its mean or its median. Of quantiles it is the median."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of a distribution; a head of quantiles has its own."""
+    """Levels of the quantiles of a distribution; a quantile head has its own."""
     samples: Annotated[int, Field(ge=1)] = 400
-    """Draws that quantiles are estimated from where a distribution has none to compute: none of the heads here needs them."""
+    """Samples from which quantiles are estimated if a distribution cannot compute them: none of the heads here needs this."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides the draws."""
+    """The seed, which together with the source's content determines the samples."""
 
     def __post_init__(self) -> None:
         check_levels(self.levels)
@@ -59,7 +59,7 @@ class DirectSearch:
 
     @torch.inference_mode()
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError when the model writes symbols, DataError when a request does not say what is known."""
+        """Decode a batch. Raises ConfigError when the model writes symbols, DataError when a request lacks the values known in advance."""
         spec = value_target(model, "The search `direct`")
         inputs = without_values(known_inputs(requests, source, spec, model.longest_target), spec.channels)
         said = sized(model.decode(inputs, model.encode(source)).values, inputs.values, spec)
@@ -80,7 +80,7 @@ class DirectSearch:
         return Found(points, quantiles[..., : len(self.settings.levels)], self.settings.levels)
 
     def _draws(self, said: Distribution, source: Padded) -> Float[Tensor, "B N T C"]:
-        """Draws for each step by itself; one at a time, since a draw may take many uniform numbers."""
+        """Independent samples for each step; one at a time, since a sample may take many uniform numbers."""
         _, steps, channels = said.mean.shape
         shape, seed = (steps, channels, uniforms_per_draw(said)), self.settings.seed
         drawn = [draw(said, uniforms_of(source, shape, seed, part=part)) for part in range(self.settings.samples)]

@@ -1,4 +1,5 @@
-"""Several models as one: at each step their predictions are averaged, so every search works with an ensemble as with a single model.
+"""Ensembles: at each step the predictions of several models are averaged, so that every search works with an ensemble as with a single
+model.
 
 Members may differ in architecture; they must read the same source and write the same symbols, or values of the same channels. Models
 that say all steps at once, such as an encoder with CTC, are an ensemble among themselves.
@@ -37,7 +38,7 @@ class EnsembleState:
         return EnsembleState(tuple(select_rows(state, index) for state in self.members))
 
     def reorder(self, index: Int[Tensor, "B W"]) -> "EnsembleState":
-        """As `sequences.reorder`, for every member."""
+        """Implements `sequences.reorder` for every member."""
         return EnsembleState(tuple(reorder(state, index) for state in self.members))
 
 
@@ -72,27 +73,27 @@ class DirectEnsemble(Seq2SeqModel):
 
     @property
     def stride(self) -> int:
-        """That of the first member, whose alignment is shown."""
+        """The stride of the first member, whose alignment is returned."""
         return self._stride
 
     @property
     def longest_source(self) -> int | None:
-        """The least of the members'."""
+        """The smallest limit among the members."""
         return least(*(model.longest_source for model in self.models))
 
     @property
     def longest_target(self) -> int | None:
-        """The least of the members'."""
+        """The smallest limit among the members."""
         return least(*(model.longest_target for model in self.models))
 
     @property
     def gives_attention(self) -> bool:
-        """Whether all members do, over states of the same length."""
+        """Whether all members give attention, over states of the same length."""
         return len(self._strides) == 1 and all(model.gives_attention for model in self.models)
 
     @property
     def copies(self) -> bool:
-        """Whether a member does."""
+        """Whether any member copies."""
         return any(model.copies for model in self.models)
 
     @property
@@ -101,13 +102,14 @@ class DirectEnsemble(Seq2SeqModel):
         return [cast(Seq2SeqModel, member) for member in self._members]
 
     def encode(self, source: Padded) -> Memory:
-        """The members' memories. The ensemble's own states are empty: only the mask of the first member stands for all."""
+        """The members' memories. The ensemble's own states are empty; only the mask of the first member is used."""
         memories = tuple(model.encode(source) for model in self.models)
         copyable = next((memory.copyable for memory in memories if memory.copyable is not None), None)
         return Memory(memories[0].states[..., :0], memories[0].mask, projections=memories, copyable=copyable)
 
     def frames(self, memory: Memory) -> Frames | None:
-        """The members' averaged log-probabilities; None unless all of them say something. Raises ConfigError for different subsampling."""
+        """The members' averaged log-probabilities; None unless all of them have an output for frames. Raises ConfigError for different
+        subsampling."""
         found = [model.frames(own) for model, own in zip(self.models, memory.projections, strict=True)]
         members = [frames for frames in found if frames is not None]
         if len(members) < len(found):
@@ -163,7 +165,7 @@ class Ensemble(DirectEnsemble, StepwiseModel):
 
 
 def together(models: Sequence[Seq2SeqModel], average: Average | None = None, weights: Sequence[float] | None = None) -> Seq2SeqModel:
-    """The models as an ensemble, or the only one; what is averaged is the probability unless said otherwise.
+    """The models as an ensemble, or the only one; probabilities are averaged unless specified otherwise.
 
     Raises ConfigError when some of them decode step by step, and others do not, for weights or an average of one model, and for an average
     of probabilities where models say values.
@@ -186,7 +188,7 @@ def together(models: Sequence[Seq2SeqModel], average: Average | None = None, wei
 
 
 def _of_one_width(log_probs: list[Tensor]) -> list[Tensor]:
-    """Members that copy may say open words, which the others give no probability."""
+    """Log-probabilities padded to one width: members that copy may output open words, to which the others give no probability."""
     width = max(one.shape[-1] for one in log_probs)
     return [torch.nn.functional.pad(one, (0, width - one.shape[-1]), value=-math.inf) for one in log_probs]
 
@@ -207,24 +209,24 @@ def _mean(members: Tensor, shares: Float[Tensor, " N"] | None) -> Tensor:
 
 
 def _beside(shares: Float[Tensor, " N"], members: Tensor) -> Tensor:
-    """The shares, one for each member."""
+    """The weight of each member."""
     return shares.to(members).view(-1, *[1] * (members.ndim - 1))
 
 
 def _average_of_values(outputs: list[Output], shares: Float[Tensor, " N"] | None) -> Output:
-    """The mean of points, or of quantiles level by level, which keeps them in order and the forecast as sharp as its members are."""
+    """The mean of points, or of quantiles for each level; this keeps quantiles in order, and the forecast as narrow as its members'."""
     said = [output.values for output in outputs]
     if all(isinstance(one, Tensor) for one in said):
         return Output(_mean(torch.stack(said), shares), _as_they_are, _mean_attention(outputs, shares))
     if not all(isinstance(one, Quantiles) and one.levels == said[0].levels for one in said):
         kinds = " and ".join(sorted({type(one).__name__ for one in said}))
-        raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they say {kinds}.")
+        raise ConfigError(f"An ensemble of values must have heads of points, or of quantiles at the same levels, but they give {kinds}.")
     mean = _mean(torch.stack([one.values for one in said]), shares)
     return Output(mean, partial(Quantiles, levels=said[0].levels), _mean_attention(outputs, shares))
 
 
 def _mean_attention(outputs: list[Output], shares: Float[Tensor, " N"] | None) -> Tensor | None:
-    """The members' mean attention; None when one has none, or they look at the source at different resolutions."""
+    """The members' mean attention; None when one has none, or when their memories have different lengths."""
     weights = [output.attention for output in outputs if output.attention is not None]
     if len(weights) < len(outputs) or len({item.shape for item in weights}) != 1:
         return None

@@ -1,4 +1,4 @@
-"""The finished hypotheses of a beam search: the best `n_best` of each group of each source, and what the search must beat to go on.
+"""The finished hypotheses of a beam search: the best `n_best` of each group of each source, and the score that others must beat.
 
 Lists on the host: a hypothesis finishes once, so this is no part of the loop over steps and rows.
 """
@@ -13,8 +13,8 @@ from antiphon.contracts.sequences import Hypothesis
 
 @final
 class FinishedHypotheses:
-    """Of source b and group g, `counts[b, g]` hypotheses have finished, a new one must score above `worst[b, g]` to be kept, and none is
-    kept once it is `closed[b, g]`, so that no group gains from others that take longer."""
+    """For source b and group g, `counts[b, g]` hypotheses have finished, a new one must score above `worst[b, g]` to be kept, and none is
+    kept once it is `closed[b, g]`, so that no group profits when others take longer."""
 
     def __init__(self, sources: int, groups: int, n_best: int):
         self.counts = np.zeros((sources, groups), dtype=np.int64)
@@ -24,7 +24,7 @@ class FinishedHypotheses:
         self._n_best = n_best
 
     def add(self, source: int, group: int, finished: Hypothesis) -> None:
-        """Keep it if it is among the best of its group so far."""
+        """Keep a hypothesis if it is among the best of its group so far."""
         if self.closed[source, group]:
             return
         own = self._kept[source][group]
@@ -36,12 +36,12 @@ class FinishedHypotheses:
             self.worst[source, group] = own[-1].score
 
     def lists(self) -> list[list[Hypothesis]]:
-        """Per source its hypotheses: the best of each group, the first group's first, then the second best of each, ..."""
+        """The hypotheses of each source: the best of each group, the first group's first, then the second best of each, ..."""
         return [_in_turn(groups, self._n_best) for groups in self._kept]
 
 
 def _in_turn(groups: Sequence[Sequence[Hypothesis]], most: int) -> list[Hypothesis]:
-    """Each group's best that no other gave before, in turn."""
+    """Take from each group in turn its best hypothesis that no other group gave before."""
     given: list[Hypothesis] = []
     rest = [list(own) for own in groups]
     while any(rest):

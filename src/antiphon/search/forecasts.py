@@ -1,4 +1,4 @@
-"""What searches for real values share: reading requests, and turning tensors into hypotheses."""
+"""The common parts of searches for real values: reading requests, and turning tensors into hypotheses."""
 
 import math
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ def check_levels(levels: Sequence[float]) -> None:
 
 
 def known_inputs(requests: Sequence[Request] | None, sources: Padded, spec: ValueSpec, longest: int | None = None) -> Padded:
-    """What the decoder is given: values (B, T, C + known) and the horizon of each source, on the sources' device; `longest` is as
-    `longest_target` of the model.
+    """The decoder's inputs that are known in advance: values (B, T, C + known) and the horizon of each source, on the sources' device;
+    `longest` is the model's `longest_target`.
 
     Raises DataError when a request does not say what is known, has another width, holds what is no number, or is for more steps than the
     model can say, and ConfigError when it asks what only symbols can.
@@ -50,7 +50,7 @@ def _known(row: int, request: Request, spec: ValueSpec) -> Float[np.ndarray, "T 
         raise ConfigError("A forced opening, required or banned phrases need a model that writes symbols, but this one writes values.")
     if request.known is None or request.known.ndim != 2 or len(request.known) == 0 or request.known.shape[1] != spec.width:
         found = "missing" if request.known is None else f"of shape {request.known.shape}"
-        raise DataError(f"The request of source {row} of the batch must know (horizon, {spec.width}) values, but they are {found}.")
+        raise DataError(f"The request of source {row} of the batch must have (horizon, {spec.width}) known values, but they are {found}.")
     known = np.array(request.known, dtype=np.float32)
     known[1:, : spec.channels] = 0  # to be said, and so not known
     if not np.isfinite(known).all():
@@ -64,7 +64,7 @@ def _known(row: int, request: Request, spec: ValueSpec) -> Float[np.ndarray, "T 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found for a batch; steps behind a source's horizon have no meaning."""
+    """The results of a search for a batch; steps beyond a source's horizon have no meaning."""
 
     points: Float[Tensor, "B T C"]
     quantiles: Float[Tensor, "B T C Q"] | None = None
@@ -73,7 +73,7 @@ class Found:
 
 
 def hypotheses_of(found: Found, horizons: Sequence[int]) -> list[list[Hypothesis]]:
-    """One hypothesis per source. Its score is 0: there is nothing that it was chosen from.
+    """One hypothesis per source. Its score is 0, since there are no alternatives.
 
     Raises AntiphonError when the model's output was not finite: it must not pass for a result.
     """
@@ -101,7 +101,7 @@ def hypotheses_of(found: Found, horizons: Sequence[int]) -> list[list[Hypothesis
 
 
 def summary(samples: Float[Tensor, "B W *rest"], levels: Sequence[float]) -> Float[Tensor, "B *rest Q"]:
-    """Empirical quantiles of samples, interpolated linearly. (`torch.quantile` does the same, but refuses more than 2^24 numbers.)"""
+    """Empirical quantiles of samples, with linear interpolation. (`torch.quantile` gives the same, but refuses more than 2^24 numbers.)"""
     ordered = samples.sort(dim=1).values
     places = [level * (samples.shape[1] - 1) for level in levels]
     return torch.stack([ordered[:, math.floor(at)].lerp(ordered[:, math.ceil(at)], at - math.floor(at)) for at in places], dim=-1)

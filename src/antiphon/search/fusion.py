@@ -1,4 +1,4 @@
-"""Shallow fusion: log-probabilities of a language model are added, with a weight, to the scores of a search (Gulcehre et al. 2015).
+"""Shallow fusion: the weighted log-probabilities of a language model are added to the scores of a search (Gulcehre et al. 2015).
 
 Unusual here: a language model is a pair of functions on a state with a row per hypothesis, and its state is reordered with the beam by
 `select_rows` like any other. So one of our own runs and an n-gram model from a file look alike to a search (`search/ngram.py`).
@@ -33,9 +33,9 @@ class LanguageModelConfig:
     ngram: Path | None = None
     """An n-gram model in the ARPA format (plain or .gz), as KenLM's lmplz and SRILM write them."""
     weight: Annotated[float, Field(gt=0)] = 0.3
-    """By how much its log-probability is multiplied before it is added to the model's."""
+    """The factor of its log-probability before it is added to the model's."""
     level: Literal["symbols", "words"] | None = None
-    """Of `ngram`: what an entry stands for. Left out: `words` where the vocabulary is made of subwords, `symbols` of any other."""
+    """For `ngram`: what an entry stands for. Left out: `words` if the vocabulary consists of subwords, otherwise `symbols`."""
     trust: Verdict = verdict()
     """Whether code from outside that the run names may be imported; no setting."""
 
@@ -47,11 +47,11 @@ class LanguageModelConfig:
 
 
 class LanguageModel(ABC):
-    """Log-probabilities of the next symbol, given the symbols so far."""
+    """Gives log-probabilities of the next symbol, given the symbols so far."""
 
     @property
     def longest(self) -> int | None:
-        """The most symbols that it has log-probabilities of, one behind the other; None for any number."""
+        """The greatest number of symbols that it can score in a row; None for no limit."""
         return None
 
     @abstractmethod
@@ -60,12 +60,12 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def step(self, last: Int[Tensor, " R"], state: Any) -> tuple[Float[Tensor, "R V"], Any]:
-        """Log-probabilities behind `last`, at first the start symbol. The state given may be used up."""
+        """Log-probabilities after `last`, which is the start symbol at first. The given state may be overwritten."""
 
 
 @dataclass(frozen=True)
 class _NeuralState:
-    """The memory has a row per hypothesis here, too: there is next to nothing in it."""
+    """The decoder's state, with a row per hypothesis in the memory as well, which is almost empty."""
 
     memory: Memory
     state: Any
@@ -73,7 +73,7 @@ class _NeuralState:
 
 @final
 class NeuralLanguageModel(LanguageModel):
-    """A model of ours whose sources are all the same: the one symbol behind the special ones."""
+    """A model of ours whose sources are all the same: just the one symbol besides the special ones."""
 
     def __init__(self, model: StepwiseModel):
         assert isinstance(model.source, TokenSpec), "a language model has a source of symbols that say nothing"
@@ -81,25 +81,25 @@ class NeuralLanguageModel(LanguageModel):
 
     @property
     def longest(self) -> int | None:
-        """As long as the model can say."""
+        """The longest target of the model."""
         return self.model.longest_target
 
     def begin(self, rows: int, steps: int, device: torch.device) -> _NeuralState:
-        """The state of the model for as many sources as there are rows."""
+        """The state of the model, with a source for each row."""
         model = self.model.to(device)
         source = Padded(torch.full((rows, 1), self.nothing, device=device), torch.ones(rows, dtype=torch.int64, device=device))
         memory = model.project(model.encode(source))
         return _NeuralState(memory, model.init_state(memory, 1, steps))
 
     def step(self, last: Int[Tensor, " R"], state: _NeuralState) -> tuple[Float[Tensor, "R V"], _NeuralState]:
-        """A step of the model."""
+        """One step of the model."""
         output, after = self.model.step(last, state.memory, state.state)
         return output.values.float().log_softmax(-1), _NeuralState(state.memory, after)
 
 
 @final
 class LanguageModelScorer(Scorer):
-    """Ranks by `weight` of what a language model says, too.
+    """Adds the log-probabilities of a language model to the ranking, times `weight`.
 
     Open words, which no language model knows, count as the unknown symbol.
     """
@@ -109,18 +109,18 @@ class LanguageModelScorer(Scorer):
 
     @property
     def longest(self) -> int | None:
-        """As long as the language model has anything to say."""
+        """The limit of the language model."""
         return None if self.model is None else self.model.longest
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> "_Fused":
-        """The language model's state. Raises ConfigError when there is none yet."""
+        """The language model's state. Raises ConfigError when the language model is not opened yet."""
         if self.model is None:
             raise ConfigError("`search.language_model` needs `with_help` before the search is used.")
         state = self.model.begin(prepared.sources * width, prepared.limits.steps, prepared.device)
         return _Fused(state, prepared.spec.unknown)
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: "_Fused") -> tuple[StepScores, "_Fused"]:
-        """A step of the language model."""
+        """One step of the language model."""
         assert self.model is not None, "checked when it began"
         log_probs, after = self.model.step(last, state.inner)
         missing = scores.ranking.shape[1] - log_probs.shape[1]
@@ -137,7 +137,7 @@ class _Fused:
 
 
 def check_same_symbols(helper: TokenSpec, helped: TokenSpec, place: str) -> None:
-    """Raise ConfigError unless a language model writes the symbols of the model that it is to help."""
+    """Raise ConfigError unless a language model has the same symbols as the model that it is used with."""
     if replace(helper, open_words=0) != replace(helped, open_words=0):
         raise ConfigError(
             f"`search.language_model.run` must have the vocabulary of the model that it helps, but {place} has another one. Train it with"

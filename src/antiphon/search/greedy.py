@@ -1,4 +1,4 @@
-"""Greedy search: take the most probable symbol at each step, by the model and the scorers (`scorer.py`)."""
+"""Greedy search: takes the most probable symbol at each step, according to the model and the scorers (`scorer.py`)."""
 
 import copy
 from collections.abc import Sequence
@@ -33,43 +33,43 @@ class GreedyConfig:
     name: Literal["greedy"] = "greedy"
     """The search."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the choice is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    """Weight of the CTC score in the choice (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the choice (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram: FILE,
+    weight: 0.3}`."""
     length_reward: float = 0.0
-    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    """A bonus for each symbol but the end, in log-probability: above 0, outputs become longer."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
 
 @final
 class GreedySearch:
-    """One hypothesis per source; the first of equally likely symbols is taken."""
+    """One hypothesis per source; among equally probable symbols the first one is taken."""
 
     def __init__(self, settings: GreedyConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
         self.settings, self._copies = settings, False
         self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "GreedySearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return GreedySearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "GreedySearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError or DataError when a request cannot be met by a greedy search."""
+        """Decode a batch. Raises ConfigError or DataError when a greedy search cannot satisfy a request."""
         settings = self.settings
         prepared = prepare(
             model,
@@ -91,4 +91,4 @@ def _likeliest(ranking: Float[Tensor, "R V"], step: int, rows: Int[Tensor, " R"]
     return likeliest(ranking)
 
 
-plugin = SearchPlugin(name="greedy", summary="the likeliest symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)
+plugin = SearchPlugin(name="greedy", summary="the most probable symbol at each step; fastest", Config=GreedyConfig, build=GreedySearch)

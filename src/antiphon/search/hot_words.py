@@ -37,9 +37,9 @@ class HotWordsConfig:
     """Phrases to prefer, such as names that the model has hardly seen."""
 
     phrases: tuple[str, ...] = ()
-    """Texts, written as outputs are. A record may have more of them in its field `hot_words`."""
+    """Texts, spelt like outputs. A record may have more of them in its field `hot_words`."""
     weight: Annotated[float, Field(gt=0)] = 1.5
-    """What each symbol of a phrase adds to the log-probability. If it is too large, phrases are recognized where nobody said them."""
+    """The bonus of each symbol of a phrase, in log-probability. If it is too large, phrases are recognized that were not spoken."""
 
     def __post_init__(self) -> None:
         if not all(phrase.strip() for phrase in self.phrases):
@@ -48,8 +48,8 @@ class HotWordsConfig:
 
 @dataclass(frozen=True)
 class _Table:
-    """The automata of A sets of phrases, with N nodes together. Short rows of `symbols` are filled with another of their entries, or with
-    one that changes nothing."""
+    """The automata of A sets of phrases, with N nodes in total. Short rows of `symbols` are padded with another of their entries, or with a
+    symbol without effect."""
 
     kept: Float[Tensor, " N"]  # the lengths of the phrases that end here
     pending: Float[Tensor, " N"]  # the length of the longest phrase that is under way
@@ -64,18 +64,18 @@ class _Table:
 @final
 @dataclass(frozen=True)
 class HotWords:
-    """How far each row is in the phrases: its node."""
+    """The progress of each row in the phrases: its node."""
 
     node: Int[Tensor, " R"]
     table: _Table
     steepest: float  # the most that one symbol can add, times the weight
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "HotWords":
-        """As `sequences.select_rows`; the table serves all rows."""
+        """Implements `sequences.select_rows`; the table is shared by all rows."""
         return replace(self, node=self.node[index])
 
     def add_to(self, scores: Float[Tensor, "R V"], weight: float) -> None:
-        """Add to each symbol's score what it changes."""
+        """Add the bonus of each symbol to its score."""
         table, owner = self.table, self.table.owner[self.node]
         scores.sub_(weight * table.pending[self.node].unsqueeze(1).to(scores.dtype))  # abandoned, unless the symbol goes on
         first, following = table.first_symbols[owner], table.symbols[self.node]
@@ -85,13 +85,13 @@ class HotWords:
         scores.scatter_(1, first, beginning).scatter_(1, following, going_on)  # to go on with a longer phrase counts for more
 
     def advance(self, symbols: Int[Tensor, " R"]) -> "HotWords":
-        """The nodes behind one more symbol."""
+        """The nodes after one more symbol."""
         table, owner = self.table, self.table.owner[self.node]
         node = _found(table.first_symbols[owner], table.first_targets[owner], symbols, table.roots[owner])
         return replace(self, node=_found(table.symbols[self.node], table.targets[self.node], symbols, node))
 
     def where(self, moves: Bool[Tensor, " R"], other: "HotWords") -> "HotWords":
-        """The nodes here, of rows that do not move those of the other."""
+        """The nodes of these rows where they move, those of the other elsewhere."""
         return replace(self, node=torch.where(moves, self.node, other.node))
 
 
@@ -103,7 +103,7 @@ def _found(known: Int[Tensor, "R E"], targets: Int[Tensor, "R E"], symbols: Int[
 
 @final
 class HotWordsScorer(Scorer):
-    """Phrases of all sources, and those that requests have."""
+    """Scores the phrases for all sources, and those in requests."""
 
     def __init__(self, settings: HotWordsConfig, phrases: Phrases | None):
         self.settings, self.phrases = settings, phrases
@@ -111,11 +111,11 @@ class HotWordsScorer(Scorer):
         self._table: tuple[_Table, float] | None = None  # of the batch before, which mostly has the same phrases
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> HotWords | None:
-        """Nothing under way. Raises ConfigError when the phrases are still texts."""
+        """The initial state, with no phrase begun. Raises ConfigError when the phrases are still texts."""
         return self.begun(prepared.requests, width, prepared.device)
 
     def begun(self, requests: Sequence[Request], width: int, device: torch.device) -> HotWords | None:
-        """As `begin`, for a search without steps."""
+        """Like `begin`, for a search without steps."""
         if self.settings.phrases and self.phrases is None:
             raise ConfigError("`search.hot_words.phrases` need `with_help` before the search is used.")
         asked = [tuple(dict.fromkeys((*(self.phrases or ()), *request.hot))) for request in requests]
@@ -131,16 +131,16 @@ class HotWordsScorer(Scorer):
         return HotWords(table.roots[owners], table, steepest * self.settings.weight)
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: HotWords) -> tuple[StepScores, HotWords]:
-        """More for symbols that go on with a phrase, or begin one; less for all others where one is under way."""
+        """A bonus for symbols that continue or begin a phrase; all other symbols take back the bonus of a phrase that was begun."""
         state.add_to(scores.ranking, self.settings.weight)
         return scores, state
 
     def advance(self, state: HotWords, symbols: Int[Tensor, " R"]) -> HotWords:
-        """The nodes behind one more symbol."""
+        """The nodes after one more symbol."""
         return state.advance(symbols)
 
     def gain(self, state: HotWords, steps: int) -> float:
-        """As if every step but the last, which is the end, were the best one of all phrases."""
+        """The bonus if every step but the last, which is the end, were the best one of all phrases."""
         return state.steepest * max(steps - 1, 0)
 
 
@@ -155,7 +155,7 @@ class _Node:
 
 
 def _automata(sets: Sequence[Phrases]) -> tuple[_Table, float]:
-    """The table, and the most that one symbol can add."""
+    """The table, and the greatest bonus of a single symbol."""
     nodes: list[_Node] = []
     roots = [_grow(nodes, owner, phrases) for owner, phrases in enumerate(sets)]
     firsts = [list(nodes[root].children.items()) or [(0, root)] for root in roots]
@@ -179,7 +179,7 @@ def _automata(sets: Sequence[Phrases]) -> tuple[_Table, float]:
 
 
 def _grow(nodes: list[_Node], owner: int, phrases: Phrases) -> int:
-    """Add the nodes of a set of phrases; returns the number of the root."""
+    """Add the nodes for a set of phrases; returns the number of the root."""
     root = len(nodes)
     nodes.append(_Node(0, owner, {}, {}))
     for phrase in phrases:
@@ -205,7 +205,7 @@ def _grow(nodes: list[_Node], owner: int, phrases: Phrases) -> int:
 
 
 def _filled(entries: Sequence[Sequence[tuple[int, int]]]) -> tuple[Int[Tensor, "N E"], Int[Tensor, "N E"]]:
-    """Symbols and targets as tables; short rows are filled with their first entry."""
+    """Symbols and targets as tables; short rows are padded with their first entry."""
     longest = max(map(len, entries))
     both = torch.tensor([[*own, *[own[0]] * (longest - len(own))] for own in entries])
     return both[..., 0], both[..., 1]

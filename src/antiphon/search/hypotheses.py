@@ -1,4 +1,4 @@
-"""From rows of buffers to hypotheses; the one place where a search meets numbers on the host."""
+"""Makes hypotheses of rows of buffers; the only place where a search needs numbers on the host."""
 
 import numpy as np
 from jaxtyping import Float, Int

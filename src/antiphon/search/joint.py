@@ -21,7 +21,7 @@ from antiphon.search.scorer import Scorer
 
 @dataclass(frozen=True)
 class _Heard:
-    """Frames have a row per source, prefixes one per hypothesis."""
+    """The state of the scorer: frames have a row per source, prefixes one per hypothesis."""
 
     frames: FrameScores
     prefixes: Prefixes
@@ -29,7 +29,7 @@ class _Heard:
     end: int
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "_Heard":
-        """Rows of the prefixes, and of the frames those of the sources that stay. These never change their order."""
+        """The selected rows of the prefixes, and the frames of the sources that remain, which never change their order."""
         frames = self.frames
         if len(index) < len(self.prefixes.last):
             frames = select_rows(frames, index[:: self.width] // self.width)
@@ -38,7 +38,7 @@ class _Heard:
 
 @final
 class CTCPrefixScorer(Scorer):
-    """Ranks by (1 - weight) of what was ranked by so far, and `weight` of what the frames say.
+    """Ranks by (1 - weight) times the ranking so far, plus `weight` times the CTC log-probability.
 
     Summed up over the steps, the frames' part is the log-probability of the prefix, and with the end symbol that of the whole.
     """
@@ -47,23 +47,23 @@ class CTCPrefixScorer(Scorer):
         self.weight = weight
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> _Heard:
-        """The state before the first symbol. Raises ConfigError when the model says nothing of frames."""
+        """The state before the first symbol. Raises ConfigError when the model has no output for frames."""
         frames = frame_scores(frames_of(model, prepared.encoded, "`search.ctc_weight`"), prepared.spec.pad)
         return _Heard(frames, empty_prefixes(frames, width), width, prepared.spec.end)
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: _Heard) -> tuple[StepScores, _Heard]:
-        """What each symbol adds to the prefix."""
+        """The change of the prefix's log-probability for each symbol."""
         gained = continuations(state.frames, state.prefixes, state.end) - state.prefixes.score.unsqueeze(1)
         ranking = (1 - self.weight) * (scores.ranking - scores.ranking_norm) + self.weight * gained.to(scores.ranking.dtype)
         return replace(scores, ranking=ranking, ranking_norm=torch.zeros_like(scores.ranking_norm)), state
 
     def advance(self, state: _Heard, symbols: Int[Tensor, " R"]) -> _Heard:
-        """Each prefix with one more symbol."""
+        """Each prefix extended by one more symbol."""
         return replace(state, prefixes=advance(state.frames, state.prefixes, symbols))
 
 
 def frames_of(model: Seq2SeqModel, memory: Memory, reader: str) -> Frames:
-    """What the model says of each state of the memory. Raises ConfigError when it says nothing; `reader` says who asks."""
+    """The model's output for each state of the memory. Raises ConfigError when it has none; `reader` is named in the error."""
     frames = model.frames(memory)
     if frames is None:
         raise ConfigError(f"{reader} needs a model with an output for each frame. Train one with `model.ctc: true`, or `encoder_only`.")

@@ -1,4 +1,4 @@
-"""A reward for each symbol, because sums of log-probabilities prefer short outputs (He et al. 2016; `penalty` of ESPnet).
+"""A reward for each symbol, since sums of log-probabilities favour short outputs (He et al. 2016; `penalty` of ESPnet).
 
 It makes the score of a hypothesis rise with its length, so a beam search may stop only when what is left of the limit cannot make up for
 what it lacks.
@@ -23,11 +23,11 @@ class LengthReward(Scorer):
         self.reward = reward
 
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> int:
-        """The end symbol."""
+        """The state, which is just the end symbol."""
         return prepared.spec.end
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: int) -> tuple[StepScores, int]:
-        """More for everything that goes on."""
+        """Add the reward to all symbols but the end."""
         scores.ranking.add_(self.reward)
         scores.ranking[:, state] -= self.reward
         return scores, state

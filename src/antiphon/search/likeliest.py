@@ -1,4 +1,4 @@
-"""The likeliest symbols of each row, found faster than torch finds them on the CPU.
+"""Finds the most probable symbols of each row, faster than torch does on the CPU.
 
 The k largest of a row stand in the k stripes whose largest numbers are the largest. So a row is cut into stripes, one pass finds the
 largest of each, and only those of k stripes are looked at one by one. Every 400th number is of one stripe: then the pass compares whole
@@ -17,14 +17,14 @@ _FEWEST = 4096  # elements from which the second pass pays
 
 
 def likeliest(ranking: Float[Tensor, "R V"]) -> Int[Tensor, " R"]:
-    """The largest of each row, of equals the first."""
+    """The index of the largest entry of each row; the first one of equals."""
     if ranking.device.type != "cpu" or ranking.dtype not in (torch.float32, torch.float64):
         return ranking.argmax(-1)
     return torch.from_numpy(ranking.numpy().argmax(-1))
 
 
 def best(ranking: Float[Tensor, "R V"], k: int) -> tuple[Float[Tensor, "R k"], Int[Tensor, "R k"]]:
-    """The k largest of each row, the largest first, and which they are."""
+    """The k largest entries of each row, in descending order, and their indices."""
     rows, symbols = ranking.shape
     if ranking.device.type != "cpu" or rows * symbols < 4 * _FEWEST or symbols < _FEWEST or k > _STRIPES // 8:
         found = ranking.topk(k, dim=-1)

@@ -1,4 +1,4 @@
-"""How long a hypothesis may become, for each source.
+"""Limits on the length of hypotheses, for each source.
 
 A length counts elements: neither the start nor the end symbol. A search therefore takes up to `maximum + 1` steps. In the last one only
 the end symbol may follow, so that every hypothesis is a complete sequence and its score can be compared with any other's; a hypothesis
@@ -21,16 +21,16 @@ from antiphon.errors import ConfigError
 
 @config
 class LimitsConfig:
-    """The longest and the shortest hypothesis, by the length of its source."""
+    """The maximum and minimum length of a hypothesis, depending on the length of its source."""
 
     unit: Literal["symbols", "words"] = "symbols"
-    """What lengths count: symbols of the vocabulary, or words (vocabularies of words or subwords know where these begin)."""
+    """The unit of lengths: symbols of the vocabulary, or words (for vocabularies of words or subwords)."""
     max_ratio: Annotated[float, Field(ge=0)] = 2.0
     """At most `max_ratio * source length + max_offset` symbols or words, rounded up."""
     max_offset: Annotated[int, Field(ge=0)] = 16
     """See `max_ratio`."""
     max_length: Annotated[int, Field(ge=1)] | None = None
-    """Never more than this, however long the source."""
+    """Never more than this, for any source."""
     min_length: Annotated[int, Field(ge=0)] = 0
     """At least this many; a source too short for it by `max_ratio` may have this many."""
     min_ratio: Annotated[float, Field(ge=0)] = 0.0
@@ -50,7 +50,8 @@ SYMBOLS_PER_WORD = 12  # a hypothesis of limited words has at most so many symbo
 
 @dataclass(frozen=True)
 class Limits:
-    """The fewest and the most elements for each source; kept on the host, where loops are planned. `words` are limits of words, if any."""
+    """The minimum and maximum number of elements for each source; kept on the host, where loops are planned. `words` are limits in words,
+    if any."""
 
     minimum: Int[np.ndarray, " B"]
     maximum: Int[np.ndarray, " B"]
@@ -58,12 +59,12 @@ class Limits:
 
     @property
     def steps(self) -> int:
-        """The most steps that any source needs: its elements and the end symbol."""
+        """The greatest number of steps that any source needs: its elements and the end symbol."""
         return int(self.maximum.max()) + 1
 
 
 def limits_of(settings: LimitsConfig, lengths: Int[Tensor, " B"], longest_target: int | None = None) -> Limits:
-    """The limits for sources of these lengths, which are in the unit of the settings; `longest_target` is as of a model."""
+    """The limits for sources of these lengths, which are in the unit of the settings; `longest_target` is that of the model."""
     source = lengths.detach().cpu().numpy().astype(np.int64)
     maximum = np.ceil(settings.max_ratio * source).astype(np.int64) + settings.max_offset
     minimum = np.maximum(np.floor(settings.min_ratio * source).astype(np.int64), settings.min_length)

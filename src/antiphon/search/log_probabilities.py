@@ -1,4 +1,4 @@
-"""The log-probabilities of a step, written where those of the step before were.
+"""The log-probabilities of a step, which overwrite those of the previous step in memory.
 
 Unusual here: for 160 rows of 8,000 symbols the system takes longer to hand out fresh memory, page by page, than the processor to fill it.
 """
@@ -13,13 +13,13 @@ from torch import Tensor
 
 @final
 class LogProbabilities:
-    """For the steps of one search on the processor. What a call returns holds until the next one."""
+    """Log-softmax for the steps of one search on the CPU. The result of a call is valid until the next one."""
 
     def __init__(self) -> None:
         self._place: Tensor | None = None
 
     def __call__(self, logits: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
-        """The log-softmax of each row in single precision. With gradients, or on another device, in memory of its own."""
+        """The log-softmax of each row in single precision. With gradients, or on another device, in newly allocated memory."""
         logits, rows = logits.float(), logits.shape[0]
         if logits.device.type != "cpu" or not torch.is_inference_mode_enabled():
             return logits.log_softmax(-1)

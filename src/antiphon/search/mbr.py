@@ -1,4 +1,4 @@
-"""Minimum Bayes risk: of several candidates the one most similar to all others, by a utility (Eikema & Aziz 2020).
+"""Minimum Bayes risk decoding: chooses the candidate most similar to all others, according to a utility (Eikema & Aziz 2020).
 
 The candidates come from another search and stand for the model's distribution, so the expected utility of one is its mean utility
 against all. Equal candidates are compared once and counted as often as they were drawn.
@@ -33,7 +33,7 @@ Utility = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Float[np.ndarra
 
 @config
 class MinimumBayesRiskConfig:
-    """Choose the candidate most similar to all others."""
+    """Minimum Bayes risk decoding: chooses the candidate most similar to all others."""
 
     name: Literal["mbr"] = "mbr"
     """The search."""
@@ -42,9 +42,9 @@ class MinimumBayesRiskConfig:
     metric: plugin_name("metrics") | None = None  # type: ignore[valid-type]
     """The metric to use as utility, such as `chrf`; symbols are compared when not given."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; fewer when there are fewer different candidates."""
+    """Hypotheses returned per source; fewer when there are fewer different candidates."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
     def __post_init__(self) -> None:
         if self.candidates.name in ("mbr", "greedy"):
@@ -53,7 +53,7 @@ class MinimumBayesRiskConfig:
 
 @final
 class MinimumBayesRiskSearch:
-    """The candidates with the highest expected utility, which is their score.
+    """The candidates with the highest expected utility, which becomes their score.
 
     `log_prob` stays the model's own.
     """
@@ -64,26 +64,26 @@ class MinimumBayesRiskSearch:
         self._candidates: Search = registry.find("search", settings.candidates.name).build(candidate_settings(settings))
 
     def with_utility(self, utility: Utility) -> "MinimumBayesRiskSearch":
-        """The same search with another utility."""
+        """The same search with another utility function."""
         other = copy.copy(self)
         other._utility = utility
         return other
 
     def with_candidates(self, candidates: Search) -> "MinimumBayesRiskSearch":
-        """The same search with the search that its settings name, made ready by the caller (language model, hot words)."""
+        """The same search with a search for candidates that the caller has prepared (language model, hot words)."""
         other = copy.copy(self)
         other._candidates = candidates
         return other
 
     def with_copies(self) -> "MinimumBayesRiskSearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError when a metric was asked for but no utility given, and what the candidates' search raises."""
+        """Decode a batch. Raises ConfigError when a metric is set but no utility was given, and the errors of the candidates' search."""
         utility = self._utility
         if utility is None:
             if self.settings.metric is not None:
@@ -97,13 +97,14 @@ class MinimumBayesRiskSearch:
 
 
 def candidate_settings(settings: MinimumBayesRiskConfig) -> Any:
-    """Those of the search for candidates, most of which are thrown away: only what is chosen is aligned."""
+    """The settings of the search for candidates, without alignment: most candidates are thrown away, and only the chosen ones are
+    aligned."""
     inner = settings.candidates
     return replace(inner, alignment=False) if getattr(inner, "alignment", False) else inner
 
 
 def choose(candidates: Sequence[Hypothesis], utility: Utility) -> list[Hypothesis]:
-    """Different candidates by falling expected utility; of equally useful ones the likelier comes first."""
+    """Different candidates in descending order of expected utility; among equals the more probable one comes first."""
     counts = Counter(item.elements.tobytes() for item in candidates)
     unique = list({item.elements.tobytes(): item for item in reversed(candidates)}.values())  # of equals the first, the best, is kept
     weights = np.array([counts[item.elements.tobytes()] for item in unique], dtype=np.float64)
@@ -145,7 +146,8 @@ _COLUMNS = 4096  # n-grams that are compared at once
 
 
 def _shared(owners: Int[np.ndarray, " N"], names: Int[np.ndarray, " N"], sequences: int, rows: int) -> Float[np.ndarray, "A B"]:
-    """How many n-grams each of the first `rows` sequences shares with each of the others, as multisets; those named -1 are none.
+    """The number of n-grams that each of the first `rows` sequences shares with each of the others, as multisets; those numbered -1 do not
+    count.
 
     The second time that a sequence has an n-gram is a column of its own, so that the smaller of two counts is a product of zeros and ones.
     """
@@ -173,7 +175,7 @@ def text_utility(
     *,
     higher_is_better: bool = True,
 ) -> Utility:
-    """A utility from a metric: `text_utility(metric.statistics, metric.aggregate, feature.decode)`.
+    """A utility function from a metric: `text_utility(metric.statistics, metric.aggregate, feature.decode)`.
 
     Each pair of candidate and reference is scored like a corpus of one; `decode` turns symbols into what the metric compares.
     """
@@ -189,7 +191,7 @@ def text_utility(
 
 plugin = SearchPlugin(
     name="mbr",
-    summary="of many candidates the one most similar to all others",
+    summary="the candidate that is most similar to all others (minimum Bayes risk)",
     Config=MinimumBayesRiskConfig,
     build=MinimumBayesRiskSearch,
 )

@@ -1,4 +1,4 @@
-"""N-gram models as language models of a search, by symbols or by words.
+"""N-gram models, over symbols or words, as language models for a search.
 
     symbols   an entry of the file is a symbol as the vocabulary writes it (a character, where a space is \u2581; a word; a subword)
     words     an entry is a word, whatever symbols it is made of. A word is scored when it is complete: by the symbol that begins the next
@@ -30,7 +30,7 @@ _KEPT = 32 << 20  # bytes of arrays that are kept for contexts that come again
 
 @dataclass(frozen=True)
 class Contexts:
-    """What was said so far, for each row: the words that the model looks back at, and the symbols of one that is not complete."""
+    """The context of each row: the previous words that the model uses, and the symbols of an incomplete word."""
 
     rows: tuple[Row, ...]
 
@@ -40,20 +40,21 @@ class Contexts:
 
 
 class NGrams(LanguageModel):
-    """Contexts and what comes behind them are asked for one by one, since a search over frames says nothing at most of them."""
+    """An n-gram model. Contexts and their continuations are computed one by one, since a search over frames adds nothing to most of
+    them."""
 
     def begin(self, rows: int, steps: int, device: torch.device) -> Contexts:
         """The state before the first symbol."""
         return Contexts((((), ()),) * rows)
 
     def step(self, last: Int[Tensor, " R"], state: Contexts) -> tuple[Float[Tensor, "R V"], Contexts]:
-        """What comes behind `last`."""
+        """The log-probabilities after `last`."""
         after = Contexts(tuple(self.after(row, symbol) for row, symbol in zip(state.rows, last.tolist(), strict=True)))
         return self.log_probs(after, last.device), after
 
     @abstractmethod
     def after(self, row: Row, symbol: int) -> Row:
-        """What is known behind one more symbol."""
+        """The contexts after one more symbol."""
 
     @abstractmethod
     def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
@@ -62,7 +63,7 @@ class NGrams(LanguageModel):
 
 @final
 class SymbolNGrams(NGrams):
-    """Entries of the file are symbols. Symbols that it lacks count as its unknown word.
+    """An n-gram model whose entries are symbols. Symbols that it lacks count as its unknown word.
 
     Raises ConfigError when it has next to none of them: then it was made of something else.
     """
@@ -86,7 +87,7 @@ class SymbolNGrams(NGrams):
         return self.arpa.extended(row[0], word), ()
 
     def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
-        """The arrays of the contexts."""
+        """The log-probabilities of the next symbol for each context."""
         return torch.stack([self._array(context) for context, _ in state.rows]).to(device)
 
     def _array(self, context: Context) -> Float[Tensor, " V"]:
@@ -101,7 +102,7 @@ class SymbolNGrams(NGrams):
 
 @final
 class WordNGrams(NGrams):
-    """Entries of the file are words; `decode` says which word symbols write. Raises ConfigError when nobody knows where words begin."""
+    """An n-gram model whose entries are words; `decode` turns symbols into words. Raises ConfigError when word boundaries are unknown."""
 
     def __init__(self, arpa: Arpa, spec: TokenSpec, decode: Callable[[np.ndarray], str]):
         if spec.word_starts is None:
@@ -114,7 +115,7 @@ class WordNGrams(NGrams):
         self._words: dict[tuple[int, ...], int] = {}
 
     def after(self, row: Row, symbol: int) -> Row:
-        """The word with one more symbol; or the context with one more word, and the symbol that begins another."""
+        """The incomplete word with one more symbol; or the context with one more word, and the symbol that begins the next."""
         context, symbols = row
         if symbol == self.spec.start and not context:
             return self.arpa.extended((), self.arpa.number(BEGIN)), ()
@@ -123,14 +124,14 @@ class WordNGrams(NGrams):
         return (self.arpa.extended(context, self._word(symbols)) if symbols else context), (symbol,)
 
     def log_probs(self, state: Contexts, device: torch.device) -> Float[Tensor, "R V"]:
-        """What the word that is complete with the next symbol, or with the end, is worth; 0 for symbols that go on with it."""
+        """The log-probability of the word that the next symbol, or the end, completes; 0 for symbols that continue the word."""
         words, ends = zip(*(self._worth(context, symbols) for context, symbols in state.rows), strict=True)
         found = torch.tensor(words, device=device).unsqueeze(1) * self._starts.to(device)
         found[:, self.spec.end] = torch.tensor(ends, device=device)
         return found
 
     def _worth(self, context: Context, symbols: tuple[int, ...]) -> tuple[float, float]:
-        """Log-probabilities of the word so far, and of that and the end."""
+        """Log-probabilities of the word so far, and of it followed by the end."""
         end = self.arpa.number(END)
         if not symbols:
             return 0.0, self.arpa.log_prob(context, end)
@@ -145,7 +146,7 @@ class WordNGrams(NGrams):
 
 
 def ngrams(arpa: Arpa, level: str | None, spec: TokenSpec, pieces: Sequence[str], decode: Callable[[np.ndarray], str]) -> NGrams:
-    """The n-gram model by symbols or by words; left out, by words where symbols are parts of them."""
+    """The n-gram model over symbols or words; by default over words where symbols are parts of words."""
     special = max(spec.pad, spec.unknown, spec.start, spec.end) + 1
     parts = spec.word_starts is not None and not spec.word_starts[special:].all()
     if level == "words" or (level is None and parts):

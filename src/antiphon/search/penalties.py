@@ -1,4 +1,4 @@
-"""What the log-probability of a finished hypothesis is divided by, so that lengths can be compared (Wu et al. 2016, section 7).
+"""Length penalties: divisors for the log-probabilities of finished hypotheses, which make lengths comparable (Wu et al. 2016, section 7).
 
 Lengths here count the end symbol. The penalty only grows with length, which is what lets a beam search stop at the exact moment.
 """
@@ -15,7 +15,7 @@ WITH_ALPHA = ("gnmt", "power")
 
 
 def length_penalty(kind: LengthPenalty, alpha: float, lengths: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
-    """What to divide a log-probability by: 1, the length, ((5 + length) / 6) ** alpha, or the length ** alpha."""
+    """The divisor of a log-probability: 1, the length, ((5 + length) / 6) ** alpha, or the length ** alpha."""
     if kind == "none":
         return torch.ones_like(lengths, dtype=torch.float32)
     if kind == "average":

@@ -1,4 +1,4 @@
-"""Greedy search by the model alone, without scorers, on arrays of the host.
+"""Greedy search with the model alone, without scorers, on arrays of the host.
 
 The result is that of `single_path.follow`. Unusual here: a step of a compiled model of one row takes about a millisecond, in which torch
 makes some 40 small calls; numpy makes a call in a fifth of the time, and a row that has ended leaves at once, so there are fewer.
@@ -18,14 +18,14 @@ from antiphon.search.preparation import Prepared
 
 
 def is_plain(prepared: Prepared) -> bool:
-    """Whether `follow_plainly` may be asked: on the processor, and with no rules but lengths and symbols that are never said."""
+    """Whether `follow_plainly` can be used: on the CPU, and with no rules but lengths and forbidden symbols."""
     return prepared.device.type == "cpu" and prepared.processors.plain
 
 
 @final
 @dataclass
 class _Rules:
-    """What may be said: `forbidden` never, the end within limits (R,), each for its row."""
+    """The allowed symbols: `forbidden` ones never, the end within limits (R,) for each row."""
 
     end: int
     forbidden: Int[np.ndarray, " F"]
@@ -35,7 +35,7 @@ class _Rules:
     def choose(
         self, scores: Float[np.ndarray, "R V"], step: int
     ) -> tuple[Int[np.ndarray, " R"], Float[np.ndarray, " R"], Bool[np.ndarray, " R"] | None]:
-        """(The likeliest symbols, their log-probabilities, where the limit ended what would have gone on, if anywhere); writes into the
+        """(The most probable symbols, their log-probabilities, where the limit cut a hypothesis short, if anywhere); overwrites the
         scores."""
         early = self.minimum > step if step < self.minimum.max() else None
         at_limit = self.maximum <= step if step >= self.maximum.min() else None
@@ -55,12 +55,12 @@ class _Rules:
         return symbols, chosen, cut
 
     def keep(self, rows: Int[np.ndarray, " N"]) -> "_Rules":
-        """The rules of some rows."""
+        """The rules for some rows."""
         return _Rules(self.end, self.forbidden, self.minimum[rows], self.maximum[rows])
 
 
 def follow_plainly(model: StepwiseModel, prepared: Prepared) -> list[list[Hypothesis]]:
-    """The one hypothesis of each source."""
+    """The hypothesis for each source."""
     limits, steps, normalize = prepared.limits, prepared.limits.steps, prepared.processors.normalize
     rules = _Rules(prepared.spec.end, prepared.processors.forbidden.numpy(), limits.minimum, limits.maximum)
     rows = np.arange(prepared.sources)

@@ -1,11 +1,11 @@
-"""Numbers that stand for whole prefixes, so that a beam finds equal ones without comparing symbols, however long they are."""
+"""Hashes of whole prefixes, so that a beam finds equal ones without comparing symbols, however long they are."""
 
 from jaxtyping import Int
 from torch import Tensor
 
 
 def named(parents: Int[Tensor, "B W"], symbols: Int[Tensor, "B W"]) -> Int[Tensor, "B W"]:
-    """Numbers for prefixes with one more symbol: a hash of 64 bits, by the mixing of splitmix64 (Steele et al. 2014).
+    """The 64-bit hashes of prefixes after one more symbol, mixed as in splitmix64 (Steele et al. 2014).
 
     The same prefix has the same number however it was reached. Of prefixes of equal length, two that differ share one once in 2 ** 64.
     """

@@ -1,4 +1,4 @@
-"""What every search does before its first step: read the source, check what was asked, set the rules.
+"""The preparation of every search: encodes the source, checks the requests, sets up the rules.
 
 `prepare` is where requests are refused, so that no search has to ask again: symbols outside the vocabulary, or that stand for what it does
 not know, empty phrases, an opening or a required phrase longer than the limit, and required phrases in a search that cannot promise them.
@@ -23,7 +23,7 @@ from antiphon.search.processors import LogitsProcessors, ProcessorsConfig, proce
 
 @dataclass(frozen=True)
 class Prepared:
-    """A search before its first step. `encoded` is the memory as the encoder left it, `memory` with the decoder's projections."""
+    """A search before its first step. `encoded` is the encoder's memory, `memory` has the decoder's projections as well."""
 
     spec: TokenSpec
     encoded: Memory
@@ -34,12 +34,12 @@ class Prepared:
 
     @property
     def sources(self) -> int:
-        """B."""
+        """The number of sources B."""
         return len(self.requests)
 
     @property
     def device(self) -> torch.device:
-        """Where the memory is, and so everything that a search makes."""
+        """The device of the memory, on which a search allocates its tensors."""
         return self.memory.states.device
 
     def symbols(self, *shape: int) -> Tensor:
@@ -52,7 +52,7 @@ class Prepared:
 
 
 def token_target(model: Seq2SeqModel, reader: str) -> TokenSpec:
-    """The model's target spec. Raises ConfigError when the model does not write symbols; `reader` says who needs them."""
+    """The model's target spec. Raises ConfigError when the model does not write symbols; `reader` is named in the error."""
     if not isinstance(model.target, TokenSpec):
         raise ConfigError(
             f"{reader} needs a model that writes symbols, but this one writes {type(model.target).__name__}."
@@ -62,7 +62,7 @@ def token_target(model: Seq2SeqModel, reader: str) -> TokenSpec:
 
 
 def value_target(model: Seq2SeqModel, reader: str) -> ValueSpec:
-    """The model's target spec. Raises ConfigError when the model does not write real values; `reader` says who needs them."""
+    """The model's target spec. Raises ConfigError when the model does not write real values; `reader` is named in the error."""
     if not isinstance(model.target, ValueSpec):
         raise ConfigError(
             f"{reader} needs a model that writes real values, but this one writes {type(model.target).__name__}."
@@ -83,7 +83,8 @@ def prepare(
     can_require: bool = False,
     longest: int | None = None,
 ) -> Prepared:
-    """Encode the source and set the rules for `width` rows per source; `longest` is as of its scorers, where they are not the model.
+    """Encode the source and set up the rules for `width` rows per source; `longest` is the limit of its scorers, where they are not part of
+    the model.
 
     Raises ConfigError when the model writes no symbols or the search cannot promise required phrases, RequestError when some requests
     cannot be.
@@ -108,7 +109,7 @@ def prepare(
 
 
 def _without_open_words(request: Request, spec: TokenSpec) -> Request:
-    """What is asked of a model that does not copy: open words are unknown to it."""
+    """The requests for a model that does not copy, in which open words are unknown symbols."""
 
     def known(phrase: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(symbol if symbol < spec.size else spec.unknown for symbol in phrase)
@@ -119,7 +120,7 @@ def _without_open_words(request: Request, spec: TokenSpec) -> Request:
 
 
 def _words(model: StepwiseModel, source: Padded) -> Tensor:
-    """The words of each source (B,). Raises ConfigError when symbols of the source or the target do not say where words begin."""
+    """The number of words of each source (B,). Raises ConfigError when the symbols of source or target do not show word boundaries."""
     for side in (model.source, model.target):
         if not isinstance(side, TokenSpec) or side.word_starts is None:
             raise ConfigError(
@@ -131,7 +132,7 @@ def _words(model: StepwiseModel, source: Padded) -> Tensor:
 
 
 def _refusal(request: Request, spec: TokenSpec, longest: int, sayable: int | None) -> str | None:
-    """What is wrong with a request, as a sentence about its source; None where it can be. `sayable` is as of `longest_target`."""
+    """What is wrong with a request, as a sentence about its source; None if it is valid. `sayable` is the model's `longest_target`."""
     asked = {"prefix": (request.prefix,), "required phrase": request.required, "banned phrase": request.banned, "hot phrase": request.hot}
     for kind, phrases in asked.items():
         for phrase in phrases:

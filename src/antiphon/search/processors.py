@@ -1,4 +1,4 @@
-"""Which symbols may come next: the rules between a model's logits and the choice of a symbol.
+"""Logits processors: rules between a model's logits and the choice of a symbol, which decide what may come next.
 
 Two kinds of rules. A rule that *forbids* sets a logit to minus infinity and leaves the other log-probabilities alone, so what a search
 ranks by stays the model's own log-probability. The repetition penalty is the only rule that *changes* logits; with it a search ranks by
@@ -44,10 +44,9 @@ class ProcessorsConfig:
     """Whether to allow symbols that a published model is not meant to output (Whisper's `suppress_tokens`: brackets, quotation marks,
     music)."""
     forbidden: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are never output, such as those that a published model is known to misuse."""
+    """Numbers of symbols that are never output, such as those that a published model is known to misuse."""
     forbidden_first: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Symbols, by number, that are not output first: at the beginning, or right after what an output must begin with. The end symbol may
-    be one of them."""
+    """Numbers of symbols that are not output first: at the beginning, or right after a forced prefix. The end symbol may be one of them."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,13 @@ class StepScores:
     attention: Float[Tensor, "R S"] | None = None
 
     def log_probs(self, rows: Int[Tensor, "*N"], symbols: Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
-        """The model's log-probability of `symbols` in `rows`."""
+        """The model's own log-probability of `symbols` in `rows`."""
         return self.said[rows, symbols]
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """What was asked of each row. A tensor is None where no row was asked for anything."""
+    """The rules of each row. A tensor is None where no row has such a rule."""
 
     minimum: Int[Tensor, " R"]
     maximum: Int[Tensor, " R"]
@@ -104,7 +103,7 @@ class LogitsProcessors:
 
     @property
     def plain(self) -> bool:
-        """Whether no rule but lengths of symbols, and symbols that are never said, has an effect."""
+        """Whether only limits on the number of symbols, and forbidden symbols, have an effect."""
         own, rules = self.settings, self.rules
         changes = own.repetition_penalty != 1 or own.no_repeat_ngram_size or self.longest_prefix or len(self.forbidden_first)
         return not changes and rules.banned_openings is None and self.word_starts is None
@@ -116,7 +115,7 @@ class LogitsProcessors:
     def __call__(
         self, logits: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None = None, *, apart: bool = True
     ) -> StepScores:
-        """Apply the rules to the logits of step T, given the T symbols said so far; `may_end` forbids the end symbol where False.
+        """Apply the rules to the logits of step T, given the T symbols so far; `may_end` forbids the end symbol where False.
 
         Where nobody else writes into `ranking`, it need not be kept `apart` from `said`: rules only forbid what is then not said.
         """
@@ -153,7 +152,7 @@ class LogitsProcessors:
     def _limit_words(
         self, allowed: Float[Tensor, "R V"], history: Int[Tensor, "R T"], may_end: Bool[Tensor, " R"] | None
     ) -> tuple[Bool[Tensor, " R"], Bool[Tensor, " R"]]:
-        """Let no word begin where there are enough: (rows that may end, rows that would have begun another word)."""
+        """Forbid a new word where the limit is reached: (rows that may end, rows that would have begun another word)."""
         assert self.word_starts is not None
         assert self.rules.fewest_words is not None
         assert self.rules.most_words is not None
@@ -166,13 +165,13 @@ class LogitsProcessors:
         return long_enough if may_end is None else long_enough & may_end, enough
 
     def _forbid_first(self, allowed: Float[Tensor, "R V"], step: int) -> None:
-        """In rows whose prefix ends here, say none of these symbols."""
+        """Forbid these symbols in rows whose prefix ends here."""
         chosen = allowed[:, self.forbidden_first]
         begins = None if self.rules.prefix_lengths is None else (self.rules.prefix_lengths == step).unsqueeze(1)
         allowed[:, self.forbidden_first] = chosen.fill_(-_INFINITY) if begins is None else chosen.masked_fill(begins, -_INFINITY)
 
     def _force_prefix(self, allowed: Float[Tensor, "R V"], certain: Float[Tensor, "R 1"], step: int) -> None:
-        """Let the prefix's symbol follow as if it were certain, and nothing else, whatever the rules say."""
+        """Make the next symbol of the prefix certain, whatever the other rules are."""
         assert self.rules.prefix is not None
         assert self.rules.prefix_lengths is not None
         symbols = self.rules.prefix[:, step : step + 1]
@@ -201,7 +200,7 @@ class LogitsProcessors:
 def processors_for(
     settings: ProcessorsConfig, spec: TokenSpec, limits: Limits, requests: Sequence[Request], width: int, device: torch.device
 ) -> LogitsProcessors:
-    """The rules for `width` rows per source. The requests must have been checked."""
+    """The rules for `width` rows per source. The requests must have been checked before."""
     # A symbol may have two offices: some vocabularies start or pad with the end symbol, which must stay possible.
     never = {spec.pad, spec.start, *settings.forbidden} | (set() if settings.allow_unknown else {spec.unknown})
     for name in ("forbidden", "forbidden_first"):
@@ -229,7 +228,7 @@ def processors_for(
 
 
 def word_starts(spec: TokenSpec, device: torch.device) -> Bool[Tensor, " V"]:
-    """Which symbols begin a word: those of the vocabulary, and every open word behind it."""
+    """Which symbols begin a word: those of the vocabulary, and every open word after it."""
     assert spec.word_starts is not None, "these symbols do not say where words begin"
     return torch.from_numpy(np.pad(spec.word_starts, (0, spec.open_words), constant_values=True)).to(device)
 
@@ -283,6 +282,6 @@ def _forbid_phrases(
 
 
 def _forbid(logits: Float[Tensor, "R V"], symbols: Int[Tensor, "R N"], where: Bool[Tensor, "R N"]) -> None:
-    """Forbid `symbols` where `where`; one reduction, since an index of varying size would make the device wait for the host."""
+    """Forbid `symbols` where `where`; one reduction, since an index of data-dependent size would make the device wait for the host."""
     bounds = torch.zeros_like(symbols, dtype=logits.dtype).masked_fill_(where, -_INFINITY).masked_fill_(~where, _INFINITY)
     logits.scatter_reduce_(1, symbols, bounds, "amin")

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a source: a function of the seed and of the source's content.
+"""Random numbers for each source: a function of the seed and of the source's content, independent of the batch.
 
 So a source gets the same draws alone, in any batch and in any order.
 """

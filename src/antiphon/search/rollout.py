@@ -1,4 +1,4 @@
-"""Real values step by step: the decoder reads its own last value, a sample of a distribution or a point.
+"""Autoregressive forecasting: the decoder reads its own last value, which is a sample of a distribution or a point.
 
 Unusual here: the sample paths of a source are rows side by side, as the hypotheses of a beam are, so nothing of the source is copied. The
 first step is taken once per source, since all paths begin alike; its state is then repeated. Random numbers belong to the source.
@@ -27,20 +27,20 @@ from antiphon.search.randomness import uniforms_of
 
 @config
 class RolloutConfig:
-    """Step by step: sample paths of a distribution, or one path of points."""
+    """Step by step: sample paths of a distribution, or one path of point forecasts."""
 
     name: Literal["rollout"] = "rollout"
     """The search."""
     samples: Annotated[int, Field(ge=1)] = 100
     """Sample paths per source if the head predicts a distribution; points and quantiles have one path."""
     point: Point = "mean"
-    """What the paths' point forecast is: their mean or their median at each step."""
+    """The point forecast of the paths: their mean or their median at each step."""
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = LEVELS
-    """Levels of the quantiles of the paths; a head of quantiles has its own."""
+    """Levels of the quantiles of the paths; a quantile head has its own."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides all draws."""
+    """The seed, which together with the source's content determines all samples."""
     keep_paths: bool = True
-    """Whether to give the paths themselves with each forecast."""
+    """Whether to return the paths themselves with each forecast."""
 
     def __post_init__(self) -> None:
         check_levels(self.levels)
@@ -48,7 +48,7 @@ class RolloutConfig:
 
 @final
 class RolloutSearch:
-    """One hypothesis per source: point forecast, quantiles and sample paths.
+    """One hypothesis per source, with point forecast, quantiles and sample paths.
 
     A head of points is followed along its points, and gives no quantiles. A head of quantiles is followed along its medians; its
     quantiles are those of each step given the medians before it, too narrow for later steps: `direct` suits it better.
@@ -59,8 +59,8 @@ class RolloutSearch:
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError when the model writes symbols or its head cannot be sampled, DataError when a request does
-        not say what is known."""
+        """Decode a batch. Raises ConfigError when the model writes symbols or its head cannot be sampled, DataError when a request lacks
+        the values known in advance."""
         spec = value_target(model, "The search `rollout`")
         known = known_inputs(requests, source, spec, model.longest_target)
         steps = known.values.shape[1]
@@ -79,7 +79,7 @@ class RolloutSearch:
 
 @final
 class _Paths:
-    """What was said at each step. How many paths a source has, `width`, depends on what the head says at the first."""
+    """The values of each step. The number of paths per source, `width`, depends on the head's output at the first step."""
 
     def __init__(self, first: Output, source: Padded, known: Padded, spec: ValueSpec, settings: RolloutConfig):
         self.known, self.spec, self.settings = known, spec, settings
@@ -95,7 +95,7 @@ class _Paths:
             self.uniforms = uniforms_of(source, (known.values.shape[1], self.width, channels, numbers), settings.seed)
 
     def follow(self, output: Output) -> Float[Tensor, "R C"]:
-        """What the decoder reads next of what it said."""
+        """The next decoder input, made from the head's output."""
         element = self._element(output.values)
         self.elements.append(element)
         return element
@@ -112,7 +112,7 @@ class _Paths:
         return point
 
     def found(self) -> Found:
-        """The forecast of all steps."""
+        """The forecasts of all steps."""
         elements = torch.stack(self.elements, dim=1)  # (R, T, C)
         if not self.sampled:
             if not self.quantiles:

@@ -1,4 +1,4 @@
-"""Sampling: symbols drawn at random from the model's distribution, or from what a truncation leaves of it.
+"""Sampling: symbols are sampled from the model's distribution, or from a truncation of it.
 
 Unusual here: the random numbers belong to the source. They are seeded from the seed and the source's content, one uniform number per
 sample and step, turned into a symbol by inverting the cumulative distribution. So a sentence gives the same samples alone, in any batch,
@@ -34,63 +34,63 @@ from antiphon.search.single_path import follow
 
 @config
 class SamplingConfig:
-    """Draw hypotheses at random; truncations apply in the order of the fields."""
+    """Random hypotheses; truncations apply in the order of the fields."""
 
     name: Literal["sampling"] = "sampling"
     """The search."""
     samples: Annotated[int, Field(ge=1)] = 1
     """Hypotheses per source; some may be equal."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """With the source's content this decides all draws."""
+    """The seed, which together with the source's content determines all samples."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Divide the logits by this: below 1 likely symbols become likelier."""
+    """Divide the logits by this: below 1 probable symbols become more probable."""
     top_k: Annotated[int, Field(ge=1)] | None = None
-    """Draw from the k likeliest symbols only (Fan et al. 2018)."""
+    """Sample only from the k most probable symbols (Fan et al. 2018)."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Draw from the fewest likeliest symbols that together reach this probability (nucleus sampling, Holtzman et al. 2020)."""
+    """Sample only from the smallest set of most probable symbols that reaches this probability (nucleus sampling, Holtzman et al. 2020)."""
     min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Leave out symbols less probable than this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    """Leave out symbols less probable than this share of the most probable one's probability (Nguyen et al. 2024)."""
     epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Leave out symbols less probable than this (Hewitt et al. 2022); 0.02 suits minimum Bayes risk (Freitag et al. 2023)."""
     ctc_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """How much of the distribution is what the encoder's frames say (Watanabe et al. 2017); needs a model trained with CTC."""
+    """Weight of the CTC score in the distribution (Watanabe et al. 2017); needs a model trained with CTC."""
     language_model: LanguageModelConfig | None = None
-    """A language model that takes part in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or
-    `{ngram: FILE, weight: 0.3}`."""
+    """A language model that is used in the distribution (shallow fusion, Gulcehre et al. 2015): `{run: PATH, weight: 0.3}`, or `{ngram:
+    FILE, weight: 0.3}`."""
     length_reward: float = 0.0
-    """What each symbol but the end is favoured by, in log-probability: above 0, outputs become longer."""
+    """A bonus for each symbol but the end, in log-probability: above 0, outputs become longer."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`. A record may have its own in its field `hot_words`."""
     limits: LimitsConfig = LimitsConfig()
-    """How long a hypothesis may become."""
+    """Limits on the length of hypotheses."""
     processors: ProcessorsConfig = ProcessorsConfig()
-    """Which symbol may follow."""
+    """Rules about which symbol may follow."""
     alignment: bool = False
-    """Whether to give the attention over the source with each hypothesis."""
+    """Whether to return the attention over the source with each hypothesis."""
 
 
 @final
 class SamplingSearch:
-    """`samples` hypotheses per source, those with the highest score first. Scores are the model's log-probabilities, with what else has a
-    say, untruncated and at temperature 1."""
+    """`samples` hypotheses per source, highest score first. Scores are the model's log-probabilities plus those of scorers, untruncated and
+    at temperature 1."""
 
     def __init__(self, settings: SamplingConfig, language_model: LanguageModel | None = None, hot_words: Phrases | None = None):
         self.settings, self._copies = settings, False
         self._scorers = scorers_of(settings, language_model, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "SamplingSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         return SamplingSearch(self.settings, language_model, hot_words)
 
     def with_copies(self) -> "SamplingSearch":
-        """The same search, which finds out what a model has copied."""
+        """The same search, which also reports which symbols the model has copied."""
         other = copy.copy(self)
         other._copies = True
         return other
 
     @torch.inference_mode()
     def __call__(self, model: StepwiseModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError or DataError when a request cannot be met by sampling."""
+        """Decode a batch. Raises ConfigError or DataError when sampling cannot satisfy a request."""
         settings = self.settings
         prepared = prepare(
             model,
@@ -130,7 +130,7 @@ _FEW = 512
 
 
 def _likeliest(probabilities: Float[Tensor, "R V"], enough: float) -> tuple[Float[Tensor, "R K"], Int[Tensor, "R K"]]:
-    """The likeliest symbols of each row, sorted, as many as reach `enough`: a few in most cases, all when a row needs more.
+    """The most probable symbols of each row, sorted, enough to reach the sum `enough`: a few in most cases, all when a row needs more.
 
     Measured on CPU, 160 rows of 8,000 symbols: sorting all takes 72 ms, finding a few 1 ms.
     """
@@ -143,7 +143,7 @@ def _likeliest(probabilities: Float[Tensor, "R V"], enough: float) -> tuple[Floa
 
 
 def _truncated(probabilities: Float[Tensor, "R K"], settings: SamplingConfig) -> Float[Tensor, "R K"]:
-    """Zero what is left out, never the likeliest. With `top_p` the columns must be sorted, the likeliest first."""
+    """Set what is left out to zero, except for the most probable symbol. With `top_p` the columns must be sorted in descending order."""
     if settings.top_p < 1:
         before = probabilities.cumsum(-1) - probabilities
         probabilities = probabilities.masked_fill(before >= settings.top_p, 0)
@@ -155,7 +155,7 @@ def _truncated(probabilities: Float[Tensor, "R K"], settings: SamplingConfig) ->
 
 
 def _uniforms(source: Padded, limits: Limits, seed: int, samples: int) -> Float[Tensor, "R T"]:
-    """A uniform number for each row and step, from a generator of its own per source."""
+    """A uniform number for each row and step, from a generator of its own for each source."""
     table = np.zeros((len(limits.maximum), samples, limits.steps), dtype=np.float32)
     values, lengths = source.values.cpu().numpy(), source.lengths.tolist()
     for row, length in enumerate(lengths):

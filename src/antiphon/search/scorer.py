@@ -1,4 +1,4 @@
-"""What else takes part in the ranking of hypotheses beside the model: a language model, the encoder's frames, preferred phrases.
+"""Scorers, which take part in the ranking of hypotheses beside the model: a language model, CTC, hot words.
 
 A search knows none of them by name. At each step it shows its scores to every scorer, which may add to what is ranked by; the model's own
 log-probabilities stay as they are. What a scorer must remember of each hypothesis is its state, which the search reorders with the model's.
@@ -35,19 +35,19 @@ class Scorer(ABC):
 
     @property
     def longest(self) -> int | None:
-        """The most elements of a hypothesis that it can follow, the end symbol included; None for any number."""
+        """The greatest number of elements in a hypothesis that it can score, the end symbol included; None for no limit."""
         return None
 
     @abstractmethod
     def begin(self, model: StepwiseModel, prepared: Prepared, width: int) -> Any:
-        """The state before the first symbol, `width` rows for each source; None when there is nothing to say in this batch.
+        """The state before the first symbol, `width` rows for each source; None when it has no effect on this batch.
 
         Raises ConfigError when the model lacks what is needed.
         """
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"], state: Any) -> tuple[StepScores, Any]:
-        """Add to what is ranked by, behind `last`, at first the start symbol. May write into `scores.ranking`, never into `scores.said`;
-        what is at minus infinity stays there."""
+        """Add to the ranking scores after `last`, which is the start symbol at first. May write into `scores.ranking`, never into
+        `scores.said`; scores of minus infinity must stay so."""
         return scores, state
 
     def advance(self, state: Any, symbols: Int[Tensor, " R"]) -> Any:
@@ -55,42 +55,42 @@ class Scorer(ABC):
         return state
 
     def finish(self, state: Any, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-        """What is added to the scores of hypotheses that end, those of some rows, after all length penalties; at most 0."""
+        """A score to add to the hypotheses in some rows when they end, after all length penalties; at most 0."""
         return torch.zeros(len(rows), device=rows.device)
 
     def may_end(self, state: Any) -> Bool[Tensor, " R"] | None:
-        """Rows that may end before the length limit; None for all."""
+        """The rows that may end before the length limit; None for all."""
         return None
 
     def gain(self, state: Any, steps: int) -> float:
-        """The most that a row's sum of rankings can still rise in so many steps, the end among them. 0 where all that is added is at most
-        0, such as a log-probability."""
+        """An upper bound for what a row's ranking score can still gain in this many steps, the end included. 0 if all that is added is at
+        most 0, such as log-probabilities."""
         return 0.0
 
 
 def longest_of(scorers: Sequence[Scorer]) -> int | None:
-    """The most elements that all of them can follow."""
+    """The greatest number of elements that all scorers can follow."""
     return least(*(scorer.longest for scorer in scorers))
 
 
 @final
 @dataclass(frozen=True)
 class ActiveScorers:
-    """Those that have something to say in a batch, each with its state."""
+    """The scorers that have an effect on a batch, each with its state."""
 
     scorers: tuple[Scorer, ...]
     states: tuple[Any, ...]
 
     @staticmethod
     def begin(scorers: Sequence[Scorer], model: StepwiseModel, prepared: Prepared, width: int) -> "ActiveScorers":
-        """The scorers that have something to say, before the first symbol; they have their say in this order."""
+        """The scorers that have an effect, before the first symbol; they are applied in this order."""
         begun = [(scorer, scorer.begin(model, prepared, width)) for scorer in scorers]
         active = [(scorer, state) for scorer, state in begun if state is not None]
         return ActiveScorers(tuple(scorer for scorer, _ in active), tuple(state for _, state in active))
 
     @property
     def needs_attention(self) -> bool:
-        """Whether one of them reads the attention."""
+        """Whether one of them needs the attention weights."""
         return any(scorer.needs_attention for scorer in self.scorers)
 
     def select_rows(self, index: Int[Tensor, " N"]) -> "ActiveScorers":
@@ -98,7 +98,7 @@ class ActiveScorers:
         return replace(self, states=tuple(select_rows(state, index) for state in self.states))
 
     def score(self, scores: StepScores, last: Int[Tensor, " R"]) -> tuple[StepScores, "ActiveScorers"]:
-        """What to rank by when all have had their say."""
+        """The ranking scores after all scorers have been applied."""
         states = []
         for scorer, state in zip(self.scorers, self.states, strict=True):
             scores, after = scorer.score(scores, last, state)
@@ -106,17 +106,17 @@ class ActiveScorers:
         return scores, replace(self, states=tuple(states))
 
     def advance(self, symbols: Int[Tensor, " R"]) -> "ActiveScorers":
-        """After each row said one more symbol."""
+        """The states after each row has output one more symbol."""
         both = zip(self.scorers, self.states, strict=True)
         return replace(self, states=tuple(scorer.advance(state, symbols) for scorer, state in both))
 
     def finish(self, rows: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-        """What is added to the scores of hypotheses that end, all together."""
+        """The scores of all scorers for hypotheses that end, added up."""
         both = zip(self.scorers, self.states, strict=True)
         return sum((scorer.finish(state, rows) for scorer, state in both), torch.zeros(len(rows), device=rows.device))
 
     def may_end(self) -> Bool[Tensor, " R"] | None:
-        """Rows that all let end; None where no scorer forbids any."""
+        """The rows that may end according to all scorers; None if all may."""
         found = None
         for scorer, state in zip(self.scorers, self.states, strict=True):
             own = scorer.may_end(state)
@@ -125,7 +125,7 @@ class ActiveScorers:
         return found
 
     def gain(self, steps: int) -> float:
-        """The most that all of them can still add in so many steps."""
+        """An upper bound for what all of them together can still add in this many steps."""
         return sum((scorer.gain(state, steps) for scorer, state in zip(self.scorers, self.states, strict=True)), 0.0)
 
     def state_of(self, kind: type[Scorer]) -> Any:

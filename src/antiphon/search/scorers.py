@@ -15,7 +15,7 @@ from antiphon.search.scorer import Scorer
 
 @runtime_checkable
 class NamesScorers(Protocol):
-    """Settings of a search that goes step by step."""
+    """Settings of a stepwise search that name scorers."""
 
     @property
     def ctc_weight(self) -> float: ...
@@ -32,17 +32,17 @@ class NamesScorers(Protocol):
 
 @runtime_checkable
 class TakesHelp(Protocol):
-    """A search whose settings name what only its caller can open, or turn into symbols."""
+    """A search whose settings name things that only its caller can open, or turn into symbols."""
 
     settings: Any
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> Any:
-        """The same search with the language model, and the phrases of `hot_words` in symbols."""
+        """The same search with the opened language model, and the phrases of `hot_words` as symbols."""
         ...
 
 
 def scorers_of(settings: NamesScorers, language_model: LanguageModel | None, hot_words: Phrases | None) -> Sequence[Scorer]:
-    """The scorers, with what `TakesHelp.with_help` was given."""
+    """The scorers, made with the arguments of `TakesHelp.with_help`."""
     scorers: list[Scorer] = []
     if settings.ctc_weight > 0:
         scorers.append(CTCPrefixScorer(settings.ctc_weight))

@@ -1,4 +1,4 @@
-"""The log-probability of given targets: how probable a model finds an output that is not its own. One teacher-forced pass, no search.
+"""Scores given targets: the log-probability of an output that is not the model's own. One teacher-forced pass, no search.
 
 Of a model without a decoder (CTC), and of a transducer, it is that of all alignments of the target with the states, told symbol by symbol:
 of each given those before it. The logits of a batch are never in memory at once.
@@ -28,7 +28,7 @@ _IMPOSSIBLE = -1e5  # a log-probability over alignments below this one means tha
 
 @torch.inference_mode()
 def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *, alignment: bool = False) -> list[Hypothesis]:
-    """Score one target per source, (T,) symbols without start and end: a hypothesis each, whose score is its log-probability.
+    """Score one target per source, (T,) symbols without start and end; returns a hypothesis for each, whose score is its log-probability.
 
     The log-probability includes that of the end symbol, as in every search. To score several targets of a source, repeat its row
     (`select_rows`). With `alignment` a hypothesis has the attention (T, S) of its elements.
@@ -69,14 +69,14 @@ def score(model: Seq2SeqModel, source: Padded, targets: Sequence[np.ndarray], *,
 
 
 def teacher_forced(targets: Sequence[np.ndarray], spec: TokenSpec, device: torch.device) -> tuple[Padded, Padded]:
-    """What the decoder reads and what it must say: the start symbol and the elements; the elements and the end symbol."""
+    """The decoder's inputs and its labels: start symbol and elements; elements and end symbol."""
     inputs = pad([np.concatenate(([spec.start], target)).astype(np.int64) for target in targets], float(spec.pad))
     labels = pad([np.concatenate((target, [spec.end])).astype(np.int64) for target in targets], float(spec.pad))
     return _moved(inputs, device), _moved(labels, device)
 
 
 def _of_output(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor, "B T"]:
-    """The log-probability of each label, over all alignments where the output is a transducer's; 0 on padding."""
+    """The log-probability of each label, over all alignments for a transducer's output; 0 on padding."""
     head: Any = output.head
     if not isinstance(head, Chains):
         return _of_labels(output, labels, spec)
@@ -93,14 +93,14 @@ def _of_labels(output: Output, labels: Padded, spec: TokenSpec) -> Float[Tensor,
 
 
 def _log_probs(logits: Float[Tensor, "N V"], labels: Int[Tensor, " N"], spec: TokenSpec) -> Float[Tensor, " N"]:
-    """Log-probabilities of labels; an open word is unknown to a model that cannot copy it."""
+    """Log-probabilities of labels; an open word counts as unknown for a model that cannot copy it."""
     logits = logits.float()
     wanted = labels if logits.shape[-1] > spec.size else spec.known(labels)
     return logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
 
 
 def _over_alignments(frames: Frames, spec: TokenSpec, targets: Sequence[np.ndarray]) -> Float[Tensor, "B T"]:
-    """The log-probability of each symbol and of the end, over all alignments; minus infinity from where there is none on."""
+    """The log-probability of each symbol and of the end, over all alignments; minus infinity from the point where there is none."""
     symbols = _moved(pad([np.asarray(target, dtype=np.int64) for target in targets], float(spec.pad)), frames.mask.device)
     found = chain(frames, spec.pad, spec.known(symbols.values), symbols.lengths)
     return found.masked_fill(found.cumsum(1) < _IMPOSSIBLE, -float("inf")).float()

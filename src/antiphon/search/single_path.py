@@ -1,4 +1,4 @@
-"""The loop of searches in which a row never changes its parent: greedy search and sampling differ only in how a symbol is chosen.
+"""The loop of searches in which a row never changes its parent: greedy search and sampling, which differ only in how they choose a symbol.
 
 A source leaves the batch, with its rows of the memory and the state, as soon as all of its rows have ended. Scorers may change what is
 chosen from, and then a hypothesis is worth the sum of what it was ranked by.
@@ -24,7 +24,7 @@ Choose = Callable[[Float[Tensor, "R V"], int, Int[Tensor, " R"]], Int[Tensor, " 
 
 @dataclass(frozen=True)
 class _Paths:
-    """What is known of each row that has not left. `rows` are their numbers in the whole batch."""
+    """The data of each unfinished row. `rows` are their numbers in the whole batch."""
 
     rows: Tensor  # (R,)
     history: Tensor  # (R, T) symbols
@@ -36,7 +36,7 @@ class _Paths:
 
 
 def follow(model: StepwiseModel, prepared: Prepared, width: int, choose: Choose, scorers: ActiveScorers) -> list[list[Hypothesis]]:
-    """Walk `width` paths from each source to their ends; per source its hypotheses in the order of the rows."""
+    """Follow `width` paths from each source to their ends; returns the hypotheses of each source in the order of the rows."""
     end, steps, device = prepared.spec.end, prepared.limits.steps, prepared.device
     memory, processors = prepared.memory, prepared.processors
     rows = torch.arange(prepared.sources * width, device=device)
@@ -81,7 +81,7 @@ def _advanced(paths: _Paths, last: Tensor) -> _Paths:
 
 
 def _record(paths: _Paths, scores: StepScores, symbols: Tensor, step: int, end: int) -> bool:
-    """Write down what is said; whether a row may have ended with it."""
+    """Record the chosen symbols, and whether a row may have ended with them."""
     paths.history[:, step] = symbols
     paths.scores[:, step : step + 1] = scores.said.gather(1, symbols.unsqueeze(1))
     ending = symbols == end

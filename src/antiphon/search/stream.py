@@ -1,4 +1,4 @@
-"""The text of a recording, while it is made: the best path of CTC, or the likeliest path of a transducer, symbol by symbol.
+"""Decodes a recording while it is arriving: the best path of CTC, or the most probable path of a transducer, symbol by symbol.
 
 Both are decided state by state, so nothing that was given is ever taken back, and what a stream has given at its end is what the search
 `ctc` or `transducer` (each without a beam) finds in the whole recording.
@@ -22,8 +22,8 @@ from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Parts, T
 
 @runtime_checkable
 class Followed(Protocol):
-    """One recording on its way through a model: frames (S, C) in, what is said of the states that are complete out: logits (S', V), or
-    of a transducer the encoder's side of its joiner (S', J)."""
+    """One recording in progress: takes frames (S, C) and returns the output for the completed states: logits (S', V), or for a transducer
+    the encoder's contribution to the joiner (S', J)."""
 
     def feed(self, frames: Tensor) -> Tensor: ...
 
@@ -32,14 +32,14 @@ class Followed(Protocol):
 
 @runtime_checkable
 class Follows(Protocol):
-    """A model that can follow a recording."""
+    """A model that can encode a recording while it is arriving."""
 
     def follow(self) -> Followed: ...
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What was said so far. `elements` (T,) are symbols, and `spans` (T, 2) the states of the memory that say them; the last may go on.
+    """The output so far. `elements` (T,) are symbols, and `spans` (T, 2) their states in the memory; the last one may continue.
 
     `frames` of the source have been decided, of `received`. `final` is true of the last one, when there is no more to come.
     """
@@ -53,7 +53,7 @@ class Heard:
 
 @final
 class StreamedSearch:
-    """A search in one recording that is being made. Raises ConfigError when the model cannot follow it.
+    """A search in one recording that is arriving. Raises ConfigError when the model cannot follow it.
 
     `model` is one that `Follows`, such as `encoder_only` or `transducer` with `chunk`. `max_symbols` may be said at one state of a
     transducer.
@@ -72,19 +72,19 @@ class StreamedSearch:
             self._path = _BestPath(token_target(model, "A stream"))
 
     def hear(self, piece: Float[np.ndarray, "S C"]) -> Heard:
-        """What has been said, with some more frames."""
+        """The output so far, after some more frames."""
         self._received += len(piece)
         self._path.extend(self._followed.feed(torch.as_tensor(piece)))
         return self._path.heard(min(self._path.states * self._stride, self._received), self._received)
 
     def end(self) -> Heard:
-        """What was said, as there is no more to come."""
+        """The final output, when the recording has ended."""
         self._path.extend(self._followed.finish())
         return self._path.heard(self._received, self._received, final=True)
 
 
 def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: int = MAX_SYMBOLS) -> Iterator[Heard]:
-    """What has been said, after each piece of frames (S, C), of any length, and once more at the end; see `StreamedSearch`."""
+    """The output so far, after each piece of frames (S, C), of any length, and once more at the end; see `StreamedSearch`."""
     search = StreamedSearch(model, max_symbols=max_symbols)
     for piece in pieces:
         yield search.hear(piece)
@@ -93,7 +93,7 @@ def stream(model: Seq2SeqModel, pieces: Iterable[np.ndarray], *, max_symbols: in
 
 @final
 class _BestPath:
-    """The likeliest symbol of each state, without repetitions and blanks."""
+    """The most probable symbol of each state, without repetitions and blanks."""
 
     def __init__(self, target: TokenSpec):
         self.blank, self.forbidden = target.pad, [target.start, target.end]
@@ -102,7 +102,7 @@ class _BestPath:
         self.rows = np.zeros((256, 3), dtype=np.int64)  # element, first state, state behind the last; doubled when it is full
 
     def extend(self, logits: Tensor) -> None:
-        """Go on for some states."""
+        """Process some more states."""
         forbidden = torch.tensor(self.forbidden, device=logits.device)
         for symbol in logits.index_fill(1, forbidden, -float("inf")).argmax(-1).tolist():
             if symbol != self.blank and symbol == self.last:
@@ -115,14 +115,14 @@ class _BestPath:
             self.states, self.last = self.states + 1, symbol
 
     def heard(self, frames: int, received: int, *, final: bool = False) -> Heard:
-        """What has been said."""
+        """The output so far."""
         rows = self.rows[: self.count]
         return Heard(rows[:, 0].copy(), rows[:, 1:].copy(), frames, received, final)  # the last may go on
 
 
 @final
 class _LikeliestPath:
-    """What a transducer says at each state."""
+    """The output of a transducer's greedy search, state by state."""
 
     @torch.inference_mode()
     def __init__(self, parts: Parts, most: int):
@@ -130,16 +130,16 @@ class _LikeliestPath:
 
     @property
     def states(self) -> int:
-        """How many have been decided."""
+        """The number of states that have been processed."""
         return self.path.seen
 
     @torch.inference_mode()
     def extend(self, states: Tensor) -> None:
-        """Go on for some states."""
+        """Process some more states."""
         self.path.extend(states.unsqueeze(0), torch.tensor([len(states)], device=states.device))
 
     def heard(self, frames: int, received: int, *, final: bool = False) -> Heard:
-        """What has been said."""
+        """The output so far."""
         (said,) = self.path.rows
         begins = np.array(said.states, dtype=np.int64)
         elements = np.array(said.symbols, dtype=np.int64)

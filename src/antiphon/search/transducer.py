@@ -1,4 +1,4 @@
-"""Search for transducers: the likeliest path (greedy), or the best sequences over their alignments (beam search).
+"""Search for transducers: the most probable path (greedy), or the best sequences over their alignments (beam search).
 
 Scores are log-probabilities: of the path that was taken, or of all ways to a sequence that the beam has kept, of which there are more.
 The step score of a symbol is what the score loses by it and by the blanks before it, the last that of the blanks behind all symbols.
@@ -31,22 +31,22 @@ from antiphon.search.transducer_path import MAX_SYMBOLS, LikeliestPath, Said, pa
 
 @config
 class TransducerSearchConfig:
-    """Settings of the search in the outputs of a transducer."""
+    """Search in the outputs of a transducer."""
 
     name: Literal["transducer"] = "transducer"
     """The search."""
     beam_size: Annotated[int, Field(ge=1)] = 1
-    """Sequences kept at each state; 1 takes the likeliest symbol at once."""
+    """Sequences kept at each state; 1 takes the most probable symbol at once."""
     n_best: Annotated[int, Field(ge=1)] = 1
-    """Hypotheses given per source; at most `beam_size`."""
+    """Hypotheses returned per source; at most `beam_size`."""
     max_symbols: Annotated[int, Field(ge=1)] = MAX_SYMBOLS
     """Symbols that may be output at one state of the encoder."""
     language_model: LanguageModelConfig | None = None
-    """N-grams that take part in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
+    """N-grams that are used in the ranking (shallow fusion): `{ngram: FILE, weight: 0.3}`; needs a beam."""
     hot_words: HotWordsConfig = HotWordsConfig()
     """Phrases to prefer: `{phrases: [Antiphon, New York], weight: 1.5}`; needs a beam. A record may have its own in a field `hot_words`."""
     spans: bool = False
-    """Whether to give the state at which each symbol is output (word timestamps)."""
+    """Whether to return the state at which each symbol is output (word timestamps)."""
 
     def __post_init__(self) -> None:
         check_settings(self, "transducer")
@@ -54,20 +54,20 @@ class TransducerSearchConfig:
 
 @final
 class TransducerSearch:
-    """`n_best` different hypotheses per source, the likeliest first."""
+    """`n_best` different hypotheses per source, most probable first."""
 
     def __init__(self, settings: TransducerSearchConfig, ngrams: NGrams | None = None, hot_words: Phrases | None = None):
         self.settings, self._ngrams = settings, ngrams
         self._hot_words = HotWordsScorer(settings.hot_words, hot_words)
 
     def with_help(self, language_model: LanguageModel | None, hot_words: Phrases) -> "TransducerSearch":
-        """The same search with what its settings name."""
+        """The same search, with the language model and hot words from its settings."""
         assert language_model is None or isinstance(language_model, NGrams), "the settings name n-grams"
         return TransducerSearch(self.settings, language_model, hot_words)
 
     @torch.inference_mode()
     def __call__(self, model: Seq2SeqModel, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
-        """Decode a batch. Raises ConfigError when the model is no transducer, or a request needs a search step by step."""
+        """Decode a batch. Raises ConfigError when the model is not a transducer, or a request needs a stepwise search."""
         settings, parts = self.settings, parts_of(model, "The search `transducer`")
         asked = requests if requests is not None else (Request(),) * len(source.lengths)
         self._check(asked)
@@ -85,7 +85,7 @@ class TransducerSearch:
         return found if settings.spans else [[replace(item, spans=None) for item in own] for own in found]
 
     def _check(self, requests: Sequence[Request]) -> None:
-        """Raise ConfigError for what needs another search, a beam, or help that has not come."""
+        """Raise ConfigError for requests that need another search, a beam, or a `with_help` that is missing."""
         if self.settings.language_model is not None and self._ngrams is None:
             raise ConfigError("`search.language_model` needs `with_help` before the search is used.")
         if any(request.prefix or request.required or request.banned for request in requests):
@@ -97,7 +97,7 @@ class TransducerSearch:
             raise ConfigError("`search.beam_size` must be at least 2 where records have `hot_words`, but is 1.")
 
     def _biases(self, requests: Sequence[Request], target: TokenSpec, heard: Float[Tensor, "B S J"]) -> Biases | None:
-        """What has a say beside the model, before the first symbol; None when nothing has."""
+        """The scores beside the model, before the first symbol; None when there are none."""
         hot, contexts = self._hot_words.begun(requests, 1, heard.device), None
         if self._ngrams is None and hot is None:
             return None
@@ -110,7 +110,7 @@ class TransducerSearch:
 
 
 def _of_path(said: Said) -> Hypothesis:
-    """What was said as a hypothesis with spans."""
+    """A path as a hypothesis with spans."""
     states = np.array(said.states, dtype=np.int64)
     scores = np.array([*said.scores, said.waiting])
     made = hypothesis(np.array(said.symbols, dtype=np.int64), scores, None, "end")

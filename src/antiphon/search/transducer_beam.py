@@ -1,4 +1,5 @@
-"""Beam search over the states of a transducer (Graves 2012): the best sequences, each with the probability of all ways that were kept.
+"""Beam search over the states of a transducer (Graves 2012): the best sequences, each with the probability of all its alignments that were
+kept.
 
 State by state: every hypothesis either waits for the next state (the blank) or says a symbol and stays. Hypotheses that have waited and say
 the same are one, and their probabilities add up; so each state ends with `width` different ones.
@@ -45,11 +46,11 @@ class _Beam:
 
     @property
     def ranking(self) -> Float[Tensor, "B W"]:
-        """What hypotheses are compared by."""
+        """The score that hypotheses are compared by."""
         return self.score if self.biases is None else self.score + self.biases.said
 
     def select(self, index: Int[Tensor, "B N"]) -> "_Beam":
-        """N hypotheses of each source."""
+        """N selected hypotheses of each source."""
         rows = _rows(index, self.score.shape[1])
         return _Beam(
             self.score.gather(1, index),
@@ -62,12 +63,12 @@ class _Beam:
 
 
 def _rows(index: Int[Tensor, "B N"], width: int) -> Int[Tensor, " R"]:
-    """Places in the batch as places among all hypotheses."""
+    """Indices within a source as indices among all hypotheses of the batch."""
     return (index + torch.arange(0, len(index) * width, width, device=index.device).unsqueeze(1)).flatten()
 
 
 def _beside(beams: Sequence[_Beam]) -> _Beam:
-    """The hypotheses of several beams as one."""
+    """The hypotheses of several beams, concatenated."""
     if len(beams) == 1:
         return beams[0]
     sources = len(beams[0].score)
@@ -87,7 +88,7 @@ def _beside(beams: Sequence[_Beam]) -> _Beam:
 @final
 @dataclass
 class _Histories:
-    """All hypotheses that ever were, as links: which one each goes on from, the symbol, where, and the score then."""
+    """All hypotheses ever made, as links: each one's parent, symbol, state, and score at that point."""
 
     count: int = 0
     parents: list[Tensor] = field(default_factory=list)
@@ -96,7 +97,7 @@ class _Histories:
     scores: list[Tensor] = field(default_factory=list)
 
     def add(self, parents: Int[Tensor, "B N"], symbols: Int[Tensor, "B N"], state: int, scores: Float[Tensor, "B N"]) -> Int[Tensor, "B N"]:
-        """Remember them; what they are called."""
+        """Add hypotheses; returns their numbers."""
         first, self.count = self.count, self.count + parents.numel()
         for kept, new in ((self.parents, parents), (self.symbols, symbols), (self.scores, scores)):
             kept.append(new.flatten())
@@ -104,7 +105,7 @@ class _Histories:
         return torch.arange(first, self.count, device=parents.device).view_as(parents)
 
     def traced(self, nodes: Sequence[int]) -> list[list[tuple[int, int, float]]]:
-        """For each, the symbols with their states and scores, from the first."""
+        """For each hypothesis, the symbols with their states and scores, from the beginning."""
         if not self.count:
             return [[] for _ in nodes]
         parents, symbols, scores = (torch.cat(kept).tolist() for kept in (self.parents, self.symbols, self.scores))
@@ -121,10 +122,11 @@ class _Histories:
 
 @final
 class TransducerBeam:
-    """The search over a batch of sources, which goes on with every part of their states."""
+    """The search over a batch of sources, whose states may arrive in parts."""
 
     def __init__(self, parts: Parts, sources: int, width: int, most: int, biases: Biases | None = None):
-        """`width` hypotheses are kept of each source, and at one state `most` symbols may be said; `biases` are of one empty hypothesis."""
+        """`width` hypotheses are kept for each source, and at most `most` symbols may be output at one state; `biases` are those of one
+        empty hypothesis."""
         self.parts, self.width, self.most = parts, width, most
         self.seen = 0
         self._histories = _Histories()
@@ -134,13 +136,13 @@ class TransducerBeam:
         self._beam = _Beam(score, nothing, nothing + _ROOT, predicted.unsqueeze(1), state, biases)
 
     def extend(self, encoded: Float[Tensor, "B S J"], frames: Int[Tensor, " B"]) -> None:
-        """Go on for some states, of which the first `frames` of each row are real."""
+        """Process some more states, of which the first `frames` of each row are real."""
         for place in range(int(frames.max()) if len(frames) else 0):
             self._beam = self._next(encoded[:, place], (place < frames).unsqueeze(1), self.seen + place)
         self.seen += encoded.shape[1]
 
     def _next(self, encoded: Float[Tensor, "B J"], real: Tensor, place: int) -> _Beam:
-        """The best hypotheses behind one more state; where it is not real, those that were."""
+        """The best hypotheses after one more state; unchanged where the state is padding."""
         growing, waiting = self._beam, list[_Beam]()
         for said in range(self.most + 1):
             log_probs = self.parts.log_probs(encoded.unsqueeze(1), growing.predicted)
@@ -159,7 +161,8 @@ class TransducerBeam:
         return self._merged(_beside(waiting))
 
     def _grown(self, beam: _Beam, log_probs: Float[Tensor, "B W V"], worst: Tensor | None, real: Tensor, place: int) -> _Beam | None:
-        """The best hypotheses with one more symbol, those that are better than the worst that waits; None where there is none."""
+        """The best hypotheses extended by one more symbol, as far as they are better than the worst that is kept; None where there are
+        none."""
         symbols = log_probs.shape[2]
         scores = beam.score.unsqueeze(2) + log_probs
         ranking = scores if beam.biases is None else scores + beam.biases.said.unsqueeze(2) + beam.biases.following
@@ -177,7 +180,7 @@ class TransducerBeam:
         return _Beam(score, digest, node, predicted.unflatten(0, said.shape), state, biases)
 
     def _merged(self, beam: _Beam) -> _Beam:
-        """The best different hypotheses; those that say the same are one, with the history of the likeliest."""
+        """The best different hypotheses; equal symbol sequences are merged, with the history of the most probable one."""
         score = beam.score
         if score.shape[1] != self.width:
             same = beam.digest.unsqueeze(2) == beam.digest.unsqueeze(1)
@@ -189,7 +192,7 @@ class TransducerBeam:
         return beam.select(beam.ranking.topk(count).indices)
 
     def hypotheses(self, n_best: int) -> list[list[Hypothesis]]:
-        """Of each source the best `n_best`, as if nothing came behind."""
+        """The `n_best` best hypotheses of each source, as if its states ended here."""
         beam, end = self._beam, self.parts.target.end
         ranking = beam.score if beam.biases is None else beam.score + beam.biases.whole(end)
         order = ranking.argsort(dim=1, descending=True, stable=True)[:, :n_best]

@@ -1,4 +1,4 @@
-"""The likeliest path through a transducer: at each state the likeliest symbol, until that is the blank.
+"""Greedy search for transducers: at each state the most probable symbols, until that is the blank.
 
 It is decided state by state, so a recording may come in parts, and nothing that was said is ever taken back.
 
@@ -26,40 +26,40 @@ _AHEAD = 8  # states that are looked at together
 
 @runtime_checkable
 class Transduces(Protocol):
-    """A model that says symbols at each state of its memory, until it says the blank, which is the target's padding symbol."""
+    """A model that outputs symbols at each state of its memory until it outputs the blank, which is the target's padding symbol."""
 
     def heard(self, memory: Memory) -> Float[Tensor, "B S J"]:
-        """The encoder's side of each state."""
+        """The encoder's contribution for each state."""
 
     def begin(self, rows: int) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind the start symbol, for R rows, and its state, a tensor with a row for each."""
+        """The predictor's contribution after the start symbol, for R rows, and its state, a tensor with a row for each."""
 
     def advance(self, symbols: Int[Tensor, " R"], state: Tensor) -> tuple[Float[Tensor, "R J"], Tensor]:
-        """The predictor's side behind one more symbol, and its state. The state given stays as it is."""
+        """The predictor's contribution after one more symbol, and its state. Does not change the given state."""
 
     def join(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Unnormalized log-probabilities of what is said next, for sides that are broadcast against each other."""
+        """Unnormalized log-probabilities of the next symbol, for contributions that are broadcast against each other."""
 
 
 @runtime_checkable
 class Chains(Protocol):
-    """What a transducer's output applies to its features, which knows all states."""
+    """Computes log-probabilities of whole sequences from a transducer's output features; it knows all states."""
 
     def chain(
         self, predicted: Float[Tensor, "B U1 J"], symbols: Int[Tensor, "B U"], lengths: Int[Tensor, " B"], blank: int
     ) -> Float[Tensor, "B U1"]:
-        """The log-probability of each symbol given those before it, over all alignments, and of the end behind the last."""
+        """The log-probability of each symbol given those before it, over all alignments, and of the end after the last."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A transducer, and what it writes."""
+    """A transducer, and its target spec."""
 
     model: Transduces
     target: TokenSpec
 
     def log_probs(self, heard: Float[Tensor, "... J"], predicted: Float[Tensor, "... J"]) -> Float[Tensor, "... V"]:
-        """Of every symbol; what cannot be said is minus infinity, and the others are as the model says them."""
+        """The model's log-probabilities of all symbols; minus infinity for forbidden ones, without renormalizing the others."""
         logits = self.model.join(heard, predicted)
         found: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         found[..., self.target.start] = -torch.inf
@@ -68,7 +68,7 @@ class Parts:
 
 
 def parts_of(model: Seq2SeqModel, reader: str) -> Parts:
-    """The model as a transducer. Raises ConfigError for another model; `reader` says who asks."""
+    """The model as a transducer. Raises ConfigError for another model; `reader` is named in the error."""
     if not isinstance(model, Transduces):
         raise ConfigError(f"{reader} needs `model: transducer`, and no ensemble, but this model is a {type(model).__name__}.")
     return Parts(model, token_target(model, reader))
@@ -76,7 +76,7 @@ def parts_of(model: Seq2SeqModel, reader: str) -> Parts:
 
 @dataclass
 class Said:
-    """What one row has said: symbols, the state at which each was said, and the log-probability of each with the blanks before it.
+    """The output of one row: symbols, the state of each, and the log-probability of each with the blanks before it.
 
     `waiting` is that of the blanks behind the last.
     """
@@ -89,10 +89,10 @@ class Said:
 
 @final
 class LikeliestPath:
-    """The paths of several rows at once, which go on with every part of their states."""
+    """The paths of several rows at once, whose states may arrive in parts."""
 
     def __init__(self, parts: Parts, rows: int, most: int):
-        """`most` symbols may be said at one state."""
+        """`most` is the maximum number of symbols at one state."""
         self.parts, self.most = parts, most
         self.rows = [Said() for _ in range(rows)]
         self.seen = 0
@@ -100,14 +100,15 @@ class LikeliestPath:
         self._count = torch.zeros(rows, dtype=torch.int64, device=self._predicted.device)  # said at the state that is looked at
 
     def extend(self, encoded: Float[Tensor, "B S J"], frames: Int[Tensor, " B"]) -> None:
-        """Go on for some states, of which the first `frames` of each row are real."""
+        """Process some more states, of which the first `frames` of each row are real."""
         place = torch.zeros_like(frames)
         while len(rows := (place < frames).nonzero().squeeze(1)):
             place[rows] = self._look(encoded, frames, rows, place[rows])
         self.seen += encoded.shape[1]
 
     def _look(self, encoded: Tensor, frames: Tensor, rows: Int[Tensor, " N"], place: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
-        """Look ahead from a place of each row, to the first symbol or past what was seen; the place from which to go on."""
+        """Look ahead from the position of each row to the first symbol, or to the end of the available states; returns the position to
+        continue from."""
         ahead = place.unsqueeze(1) + torch.arange(min(_AHEAD, encoded.shape[1]), device=place.device)
         real = ahead < frames[rows].unsqueeze(1)
         states = encoded[rows.unsqueeze(1), ahead.clamp(max=encoded.shape[1] - 1)]

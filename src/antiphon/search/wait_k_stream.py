@@ -1,4 +1,4 @@
-"""The translation of a text while it is read: greedy search under wait-k (Ma et al. 2019).
+"""Translates a text while it is arriving: greedy search under wait-k (Ma et al. 2019).
 
 A symbol is said as soon as those that it waits for are there, and nothing that was said is taken back. What a stream has said at its end is
 what `search: greedy` finds in the whole source with the same model.
@@ -27,7 +27,7 @@ _ROOM = 4096  # steps for which a decoder may make buffers: a sentence is never 
 
 @dataclass(frozen=True)
 class Told:
-    """What was said so far: symbols (T,), the log-probability of each (that of the end symbol behind them), and how it ended, if it has.
+    """The output so far: symbols (T,), the log-probability of each (followed by that of the end symbol), and how it ended, if it has.
 
     `read` (T,) are the symbols of the source that had been read when each was said.
     """
@@ -46,7 +46,7 @@ def stream(
     processors: ProcessorsConfig,
     request: Request,
 ) -> Iterator[Told]:
-    """What has been said, after each of longer and longer sources (S,), of which the last comes with True and ends as sources do.
+    """The output so far, after each of longer and longer sources (S,); the last one comes with True and has the end of a source.
 
     Raises ConfigError when the model does not wait.
     """
@@ -59,7 +59,7 @@ def stream(
 
 @final
 class _Path:
-    """One output on its way."""
+    """One output in progress."""
 
     def __init__(self, model: StepwiseModel, k: int, limits: LimitsConfig, processors: ProcessorsConfig, request: Request):
         self.model, self.k, self.limits, self.processors, self.request = model, k, limits, processors, request
@@ -71,7 +71,7 @@ class _Path:
 
     @torch.inference_mode()
     def read(self, symbols: np.ndarray, *, complete: bool) -> Told:
-        """Read on, and say what can be said."""
+        """Read the longer source, and output what is possible."""
         if (self.ended is None and len(symbols) >= self.k + len(self.said)) or complete:
             self._say(symbols, complete=complete)
         return Told(np.array(self.said, dtype=np.int64), tuple(self.scores), np.array(self.read_at, dtype=np.int64), self.ended)
@@ -100,6 +100,6 @@ class _Path:
                 self.read_at.append(min(self.k + len(self.said) - 1, len(symbols)))
 
     def _rules(self, lengths: Tensor) -> LogitsProcessors:
-        """What may be said, as far as the source is known."""
+        """The rules, as far as the source is known."""
         bounds = limits_of(self.limits, lengths, self.model.longest_target)
         return processors_for(self.processors, self.spec, bounds, (self.request,), 1, self.device)

@@ -1,4 +1,4 @@
-"""A model around another one, which is as that one is but for what a subclass changes."""
+"""A model that wraps another one and behaves like it, except for what a subclass changes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from antiphon.contracts.specs import Spec
 
 
 class Wrapped(StepwiseModel):
-    """Says of itself what `model` says; takes its memories and states. `target` is its own where its symbols are others."""
+    """Has the properties of `model`; uses its memories and states. `target` is a spec of its own if its symbols differ."""
 
     def __init__(self, model: StepwiseModel, target: Spec | None = None):
         super().__init__()
@@ -16,38 +16,38 @@ class Wrapped(StepwiseModel):
 
     @property
     def stride(self) -> int:
-        """As the model."""
+        """The stride of the wrapped model."""
         return self.model.stride
 
     @property
     def longest_source(self) -> int | None:
-        """As the model."""
+        """The longest source of the wrapped model."""
         return self.model.longest_source
 
     @property
     def longest_target(self) -> int | None:
-        """As the model."""
+        """The longest target of the wrapped model."""
         return self.model.longest_target
 
     @property
     def wait_k(self) -> int | None:
-        """As the model."""
+        """The wait-k value of the wrapped model."""
         return self.model.wait_k
 
     @property
     def gives_attention(self) -> bool:
-        """As the model."""
+        """Whether the wrapped model gives attention weights."""
         return self.model.gives_attention
 
     @property
     def copies(self) -> bool:
-        """As the model."""
+        """Whether the wrapped model copies."""
         return self.model.copies
 
     def project(self, memory: Memory) -> Memory:
-        """As the model."""
+        """The projections of the wrapped model."""
         return self.model.project(memory)
 
     def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
-        """As the model."""
+        """The first state of the wrapped model."""
         return self.model.init_state(memory, beam_size, max_length)

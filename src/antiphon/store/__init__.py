@@ -1,1 +1,1 @@
-"""What is stored on disk: checkpoints, and how files are written so that a kill at any moment loses nothing."""
+"""Storage on disk: checkpoints, and files written such that a kill at any moment loses nothing."""

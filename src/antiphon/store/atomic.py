@@ -1,4 +1,4 @@
-"""Files and folders that are replaced in one step: written beside their place, synced to disk, renamed.
+"""Atomic writes of files and folders: written beside their place, synced to disk, then renamed.
 
 A kill at any moment leaves what was there or what is new, never half of one; what it leaves beside the place, `clean` removes. Names of
 unfinished things begin with a dot and hold `.partial-`, so nothing takes them for finished ones.
@@ -14,13 +14,13 @@ from typing import IO, Any, Literal
 
 
 def partial_name(path: Path) -> Path:
-    """A new name beside `path` for what is not finished; no two processes, nor threads, are given the same."""
+    """A new temporary name beside `path`; no two processes, nor threads, get the same."""
     return path.with_name(f".{path.name}.partial-{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
 @contextmanager
 def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
-    """A file to write, as text in UTF-8 or as bytes; it takes the place of `path` when the block ends without an error.
+    """A file to write, as UTF-8 text or as bytes; it replaces `path` when the block ends without an error.
 
     Raises OSError when it cannot be written; what was there before is intact.
     """
@@ -38,7 +38,7 @@ def replacing(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `folder`, and of all that is in it, when the block ends without an error.
+    """A folder to fill; it replaces `folder`, with all its contents, when the block ends without an error.
 
     Raises OSError when it cannot be written; what was there before is intact.
     """
@@ -60,7 +60,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill; it appears as `folder`, which must not exist or be empty, when the block ends without an error.
+    """A folder to fill; it appears as `folder`, which must be missing or empty, when the block ends without an error.
 
     Raises OSError when it cannot be written, or when something else is there by then, which is left alone.
     """
@@ -75,7 +75,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def beside(folder: Path) -> Iterator[Path]:
-    """A new folder beside the place of `folder`, whose parents are made; in the end it is removed, unless it was moved into place."""
+    """A new folder beside the place of `folder`, whose parents are created; it is removed in the end, unless it was moved into place."""
     partial = partial_name(folder)
     partial.mkdir(parents=True)
     try:
@@ -85,7 +85,7 @@ def beside(folder: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, on disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -94,14 +94,14 @@ def sync(path: Path) -> None:
 
 
 def sync_all(folder: Path) -> None:
-    """Have a folder with all that is in it on disk."""
+    """Flush a folder with all its contents to disk."""
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
             sync(path)
 
 
 def clean(folder: Path) -> None:
-    """Remove what interrupted writes left behind in a folder; what was moved away, and whose replacement never came, is put back."""
+    """Remove what interrupted writes left in a folder; originals that were moved away but not yet replaced are put back."""
     for path in folder.glob(".*.partial-old-*"):
         place = path.with_name(path.name[1:].rsplit(".partial-old-", 1)[0])
         if not place.exists():

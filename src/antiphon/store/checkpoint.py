@@ -1,4 +1,4 @@
-"""Checkpoints: directories that describe themselves and need nothing else.
+"""Checkpoints: self-contained folders that describe themselves.
 
     checkpoint.json      format, package version, model name, revision and config, specs, task, step, scores
     model.safetensors    the weights, or
@@ -42,7 +42,7 @@ HEADER, WEIGHTS, FEATURES, TRAINING, MANIFEST = "checkpoint.json", "model.safete
 @final
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint. What is read of it is checked first.
+    """An opened checkpoint. Files are checked against the manifest before they are read.
 
     Raises CheckpointError, wherever a file is asked for, when that file has changed since it was written.
     """
@@ -54,7 +54,7 @@ class Checkpoint:
     """The hashes of the files that were checked already."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The model's tensors, on the CPU. Raises CheckpointError of an exported folder, which has none."""
+        """The model's tensors, on the CPU. Raises CheckpointError for an exported folder, which has none."""
         if "engine" in self.header:
             raise CheckpointError(
                 f"{self.folder} was exported for the engine `{self.header['engine'].get('name')}`: it has no weights to learn from or to"
@@ -70,12 +70,12 @@ class Checkpoint:
 
     @property
     def engine(self) -> Path:
-        """The folder of an engine's files, where it has these instead of weights."""
+        """The folder of an engine's files, if the checkpoint has these instead of weights."""
         return self._checked_folder(ENGINE)
 
     @property
     def training(self) -> Path:
-        """The folder of what resuming needs."""
+        """The folder with the state for resuming."""
         return self._checked_folder(TRAINING)
 
     def check(self) -> None:
@@ -84,7 +84,7 @@ class Checkpoint:
             self.checked(name)
 
     def checked(self, name: str) -> str:
-        """The sha256 of a file, which is the one that the manifest knows."""
+        """The sha256 of a file, checked against the manifest."""
         if name not in self._hashes:
             expected, found = self._manifest.get(name), digest(self.folder / name)
             if found not in (expected if isinstance(expected, list) else [expected]):
@@ -102,7 +102,7 @@ class Checkpoint:
 def write(
     folder: Path, header: Mapping[str, Any], weights: Mapping[str, Tensor] | None, parts: Callable[[Path], None] | None = None
 ) -> None:
-    """Write a checkpoint atomically; `parts` adds files of its own to the folder it is given. Without weights, these are an engine's.
+    """Write a checkpoint atomically; `parts` adds further files to the folder it is given. Without weights, these are an engine's.
 
     Raises CheckpointError when the disk is full or the folder cannot be written; what was there before is intact.
     """
@@ -123,7 +123,7 @@ def write(
 
 
 def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
-    """The checkpoint that a path means: itself, or the best (or last) one of a run. One in a storage elsewhere is fetched."""
+    """The checkpoint that a path means: itself, or the best (or last) one of a run. One in a remote storage is downloaded."""
     if is_remote(path):
         return fetched_checkpoint(path, prefer)
     path = Path(path)
@@ -149,7 +149,7 @@ def find_checkpoint(path: Path | str, *, prefer: str = "best") -> Path:
 
 
 def read(folder: Path) -> Checkpoint:
-    """Open a checkpoint: check that it is whole, and its header. Its other files are checked when they are read.
+    """Open a checkpoint: check that it is complete, and its header. Other files are checked when they are read.
 
     Raises CheckpointError when it is missing, incomplete, or of a newer format, or when its header is damaged.
     """
@@ -171,7 +171,7 @@ def read(folder: Path) -> Checkpoint:
 
 
 def amend(folder: Path, header: Mapping[str, Any]) -> None:
-    """Replace what a checkpoint says about itself, and leave all else.
+    """Replace the header of a checkpoint, and leave everything else unchanged.
 
     A kill at any moment leaves the old header or the new one, and a manifest that knows it: meanwhile it knows both.
 
@@ -190,7 +190,7 @@ def amend(folder: Path, header: Mapping[str, Any]) -> None:
 
 
 def point(link: Path, target: Path) -> None:
-    """Make `link` (such as `best`) lead to `target`, replacing an older link in one step."""
+    """Make `link` (such as `best`) point to `target`, atomically replacing an older link."""
     temporary = atomic.partial_name(link)
     try:
         temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
@@ -200,7 +200,7 @@ def point(link: Path, target: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint; it disappears in one step."""
+    """Remove a checkpoint atomically."""
     temporary = atomic.partial_name(folder)
     if folder.exists():
         os.replace(folder, temporary)
@@ -209,7 +209,7 @@ def remove(folder: Path) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in a run's folder meanwhile; the system lets go of it when a process dies.
+    """A context in which no other process can train in a run's folder; the lock is released when the process dies.
 
     Raises CheckpointError when another process holds it.
     """
@@ -227,12 +227,12 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that a person can read."""
+    """Write JSON in a readable format."""
     path.write_bytes(_as_json(value))
 
 
 def replace_json(path: Path, value: Any) -> None:
-    """Write JSON that a person can read, in one step. Raises OSError when it cannot be written; what was there before is intact."""
+    """Write JSON in a readable format, atomically. Raises OSError when it cannot be written; the earlier file is then intact."""
     with atomic.replacing(path, "wb") as file:
         file.write(_as_json(value))
 
@@ -242,7 +242,7 @@ def _as_json(value: Any) -> bytes:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors; those that are the same memory (tied embeddings) are written once, under the first name."""
+    """Write tensors; those that share memory (tied embeddings) are written once, under the first name."""
     seen: dict[tuple[Any, ...], str] = {}
     kept: dict[str, Tensor] = {}
     shared: dict[str, str] = {}
@@ -261,7 +261,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read tensors, restoring shared names. Raises CheckpointError when the file is no safetensors file."""
+    """Read tensors, restoring shared names. Raises CheckpointError when the file is not in safetensors format."""
     from safetensors import safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""JSON that every reader accepts. NaN and infinities are not JSON, though Python writes them, and a browser refuses the whole file.
+"""JSON that every reader accepts. NaN and infinities are not JSON, although Python writes them, and browsers refuse the whole file.
 
 All that is written for others passes here, and holds null in their place. Where a number says why it is missing, a remark stands beside.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False, default: Callable[[Any], Any] | None = None) -> str:
-    """The value as JSON; `default` makes plain values of what is none."""
+    """A value as JSON; `default` converts values that JSON does not support."""
     try:
         return json.dumps(value, indent=indent, ensure_ascii=ascii_only, default=default, allow_nan=False)
     except ValueError:  # once in a while, so that whole files need not be copied to look for it
@@ -18,7 +18,7 @@ def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False
 
 
 def plain_numbers(value: Any) -> Any:
-    """The value with None for each number that JSON has not: NaN and the infinities."""
+    """The value with None for each number that JSON does not support: NaN and the infinities."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
@@ -27,7 +27,7 @@ def plain_numbers(value: Any) -> Any:
 
 
 def json_object(text: bytes | None) -> dict[str, Any]:
-    """A JSON object; an empty one for what is none."""
+    """A JSON object; an empty one if the text is not one."""
     try:
         value = json.loads(text or b"{}")
     except ValueError:

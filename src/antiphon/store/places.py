@@ -1,4 +1,4 @@
-"""A folder in which files appear whole, each in one step, wherever the folder is; files that are there are never seen half written."""
+"""A folder with atomic writes, on this machine or elsewhere; readers never see half-written files."""
 
 import contextlib
 import os
@@ -13,24 +13,24 @@ from antiphon.store import atomic
 
 @runtime_checkable
 class Place(Protocol):
-    """Such a folder; names are relative to it, and may have a folder in front. Raises DataError for what cannot be read or written."""
+    """Such a folder; names are relative to it, and may contain a subfolder. Raises DataError for files that cannot be read or written."""
 
     def sizes(self, within: str = "") -> dict[str, int]:
-        """The names of the files in the folder, or in one within it, and their sizes in bytes; nothing where there is no folder."""
+        """The names of the files in the folder, or in a subfolder, and their sizes in bytes; empty if there is no folder."""
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file."""
+        """The content of a file; None if it does not exist."""
 
     def writing(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """A file to write, which is there under its name when the block ends without an error."""
+        """A file to write, which appears under its name when the block ends without an error."""
 
     def tidy(self) -> None:
-        """Remove what interrupted writes left behind; for when nobody writes any more."""
+        """Remove what interrupted writes left; to be called when nothing is being written any more."""
 
 
 @final
 class LocalPlace:
-    """A folder of this machine, or of a disk that it shares."""
+    """A folder on this machine, or on a shared disk."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -39,7 +39,7 @@ class LocalPlace:
         return str(self._folder)
 
     def sizes(self, within: str = "") -> dict[str, int]:
-        """The names of files and their sizes, without what is unfinished."""
+        """The names of files and their sizes, without unfinished ones."""
         folder = self._folder / within
         if not folder.exists():
             return {}
@@ -49,7 +49,7 @@ class LocalPlace:
             return {one.name: one.stat().st_size for one in entries if one.is_file() and not one.name.startswith(".")}
 
     def read(self, name: str) -> bytes | None:
-        """A file's content."""
+        """The content of a file."""
         try:
             return (self._folder / name).read_bytes()
         except FileNotFoundError:
@@ -59,7 +59,7 @@ class LocalPlace:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """A file beside its place, which is renamed in the end."""
+        """A temporary file beside the final place, which is renamed in the end."""
         path = self._folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,5 +69,5 @@ class LocalPlace:
             raise DataError(f"{path} cannot be written: {error.strerror or error}. What was finished before stays.") from error
 
     def tidy(self) -> None:
-        """Remove files that a killed process has left."""
+        """Remove files that a killed process has left unfinished."""
         atomic.clean(self._folder)

@@ -1,4 +1,4 @@
-"""Files in a storage elsewhere (S3, Google Cloud, Azure, HDFS, SFTP), by fsspec: fetched once, sent whole.
+"""Files in a remote storage (S3, Google Cloud, Azure, HDFS, SFTP), through fsspec: downloaded once, uploaded as a whole.
 
 What is read is fetched into a cache on this machine first, under a name that has what tells its version (an ETag, or size and time), and
 fetched again when that changes. What is written is written here and then sent. Object stores show an object when all of it is there; in
@@ -28,7 +28,7 @@ _HELP = {
 
 
 def cache_folder() -> Path:
-    """Where what was fetched is kept: ANTIPHON_CACHE, or `antiphon` in the user's folder for caches."""
+    """The folder for downloaded files: ANTIPHON_CACHE, or `antiphon` in the user's cache folder."""
     named = os.environ.get("ANTIPHON_CACHE")
     usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "antiphon"
     return Path(named) if named else usual
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 @final
 class Storage:
-    """The storage that a path is in. Errors of all methods are one sentence with the path, as a DataError.
+    """The storage of a path. All methods raise errors as a DataError of one sentence with the path.
 
     Raises MissingPackageError where what reads it is not installed.
     """
@@ -57,17 +57,17 @@ class Storage:
         return f"{self._root}/{name}" if name else str(self._root)
 
     def exists(self, name: str = "") -> bool:
-        """Whether there is such a file or folder."""
+        """Whether a file or folder exists."""
         with self._asked("read"):
             return bool(self._files.exists(self._path(name)))
 
     def is_folder(self) -> bool:
-        """Whether the path is one of a folder."""
+        """Whether the path is a folder."""
         with self._asked("read"):
             return bool(self._files.isdir(self._root))
 
     def read(self, name: str = "") -> bytes | None:
-        """A file's content; None where there is no such file."""
+        """The content of a file; None if it does not exist."""
         with self._asked("read"):
             try:
                 return bytes(self._files.cat_file(self._path(name)))
@@ -75,7 +75,7 @@ class Storage:
                 return None
 
     def sizes(self, within: str = "", *, deep: bool = False) -> dict[str, int]:
-        """The names of files and their sizes in bytes, also of those in inner folders if `deep`; nothing where there is no folder."""
+        """The names of files and their sizes in bytes, including those in subfolders if `deep`; empty if there is no folder."""
         base = self._path(within)
         with self._asked("read"):
             self._files.invalidate_cache()
@@ -89,7 +89,7 @@ class Storage:
         return {name: int(known[path]["size"] or 0) for path, name in names.items() if name and not name.rpartition("/")[2].startswith(".")}
 
     def fetch(self, name: str, path: Path) -> None:
-        """Fetch a file to a place of this machine, in one step. Raises DataError where it is not there, too."""
+        """Download a file to a place on this machine, atomically. Raises DataError if it does not exist, too."""
         with self._asked("read"):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = atomic.partial_name(path)
@@ -100,7 +100,7 @@ class Storage:
                 partial.unlink(missing_ok=True)
 
     def send(self, path: Path, name: str = "") -> None:
-        """Send a file of this machine; it appears whole, or not at all."""
+        """Upload a file from this machine; it appears completely, or not at all."""
         target = self._path(name)
         with self._asked("written"):
             if self._protocol in _OBJECT_STORES:
@@ -118,13 +118,13 @@ class Storage:
                 raise
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder, if it is there."""
+        """Remove a file or a folder, if it exists."""
         with self._asked("written"):
             if self._files.exists(self._path(name)):
                 self._files.rm(self._path(name), recursive=True)
 
     def matching(self) -> "list[Storage]":
-        """The files that the path, which is a pattern, matches, in the order of their names."""
+        """The files that match the path, which is a pattern, sorted by name."""
         with self._asked("read"):
             found = self._files.glob(self._root, detail=True)
         return [self._at(str(path)) for path in sorted(found) if found[path]["type"] == "file"]
@@ -135,7 +135,7 @@ class Storage:
         return other
 
     def version(self) -> str:
-        """What tells the file's version. Raises DataError where it is not there."""
+        """An identifier of the file's version. Raises DataError if it does not exist."""
         with self._asked("read"):
             info = self._files.info(self._root)
             if info["type"] != "file":
@@ -145,7 +145,7 @@ class Storage:
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[None]:
-        """Say of every error which path it is about, and what helps."""
+        """A context that adds to every error the path, and a remedy."""
         try:
             yield
         except AntiphonError:
@@ -163,7 +163,7 @@ class Storage:
 
 
 def fetched(url: Path | str) -> Path:
-    """A file of a storage on this machine. Raises DataError where it is not there, or is a folder."""
+    """A file of a storage, downloaded to this machine. Raises DataError if it does not exist, or is a folder."""
     return _fetched(Storage(url))
 
 
@@ -179,7 +179,7 @@ def _fetched(storage: Storage) -> Path:
 
 
 def fetched_all(url: Path | str) -> list[Path]:
-    """The files that a pattern matches, on this machine. Raises DataError where there are none."""
+    """The files that match a pattern, downloaded to this machine. Raises DataError if there are none."""
     storage = Storage(url)
     found = storage.matching()
     if not found:
@@ -189,7 +189,7 @@ def fetched_all(url: Path | str) -> list[Path]:
 
 @final
 class RemotePlace:
-    """A folder of a storage in which files appear whole; a `Place`."""
+    """A folder in a remote storage with atomic writes; a `Place`."""
 
     def __init__(self, url: Path | str):
         self._storage = Storage(url)
@@ -202,12 +202,12 @@ class RemotePlace:
         return self._storage.sizes(within)
 
     def read(self, name: str) -> bytes | None:
-        """A file's content."""
+        """The content of a file."""
         return self._storage.read(name)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """A file of this machine, which is sent in the end."""
+        """A file on this machine, which is uploaded in the end."""
         with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
             path = Path(folder) / "file"
             with open(path, "wb") as file:
@@ -215,7 +215,7 @@ class RemotePlace:
             self._storage.send(path, name)
 
     def tidy(self) -> None:
-        """Nothing unfinished is kept there."""
+        """Nothing to do: unfinished files are not stored there."""
 
 
 __all__ = ["RemotePlace", "Storage", "cache_folder", "fetched", "fetched_all"]

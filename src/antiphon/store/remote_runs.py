@@ -1,4 +1,4 @@
-"""Runs and checkpoints in a storage elsewhere, which has no links and no renaming of folders.
+"""Runs and checkpoints in a remote storage, which has no links and no renaming of folders.
 
 A run is trained in a folder of this machine, and sent after each checkpoint, in an order that leaves what is there usable at any moment:
 
@@ -29,7 +29,7 @@ _TRIES = 3
 
 
 def fetched_checkpoint(path: Path | str, prefer: str) -> Path:
-    """A checkpoint, or the best (or last) one of a run, on this machine, without what only resuming needs.
+    """A checkpoint, or the best (or last) one of a run, downloaded to this machine, without what only resuming needs.
 
     Raises CheckpointError when there is none.
     """
@@ -45,7 +45,7 @@ def fetched_checkpoint(path: Path | str, prefer: str) -> Path:
 
 
 def _within(storage: Storage, prefer: str) -> str:
-    """Where in a storage the checkpoint is that a path means."""
+    """The location, within a storage, of the checkpoint that a path means."""
     links = json_object(storage.read(LINKS))
     for name in (prefer, *_NAMES):
         if name in links:
@@ -83,7 +83,7 @@ def _fetched(storage: Storage, folder: str) -> Path:
 
 
 def working_folder(out: Path | str) -> Path:
-    """Where a run is trained: its folder, or for one in a storage elsewhere a folder of this machine."""
+    """The folder to train a run in: its own, or for a run in a remote storage a folder on this machine."""
     if not is_remote(out):
         return Path(out)
     url = restored(out).rstrip("/")
@@ -92,7 +92,7 @@ def working_folder(out: Path | str) -> Path:
 
 @final
 class RemoteRun:
-    """A run in a storage, and its folder on this machine.
+    """A run in a remote storage, with its folder on this machine.
 
     What is there counts: to resume means to fetch it, whatever this machine had. Encoded data stays.
     """
@@ -102,7 +102,8 @@ class RemoteRun:
         self._sent: dict[str, tuple[int, int]] = {}
 
     def open(self, *, resume: bool) -> None:
-        """Make the folder what is there, or empty for a run that begins. Raises CheckpointError when there is one that is not resumed."""
+        """Make the local folder equal to the remote one, or empty for a new run. Raises CheckpointError when there is a run that is not to
+        be resumed."""
         is_there = bool(json_object(self.storage.read(LINKS)))
         if is_there and not resume:
             raise CheckpointError(f"{self.storage} already holds a run. Continue it with `--resume`, or choose another `--out`.")
@@ -124,7 +125,7 @@ class RemoteRun:
                 (self.folder / name).symlink_to(str(target), target_is_directory=True)
 
     def send(self) -> None:
-        """Make what is there as it is here. Raises DataError where that cannot be; then the run there is as it was, or newer."""
+        """Make the remote run equal to the local one. Raises DataError if that fails; the remote run is then unchanged, or newer."""
         here = {name: _state(self.folder / name) for name in self._files()}
         waiting = [name for name, state in here.items() if self._sent.get(name) != state]
         for name in sorted(waiting, key=_order):
@@ -149,7 +150,7 @@ class RemoteRun:
         self._sent[name] = state
 
     def _files(self) -> list[str]:
-        """The files of the run, those of `best` and `last` by the checkpoints that they lead to; without what is unfinished."""
+        """The files of the run, those of `best` and `last` in the checkpoints that they point to; without unfinished ones."""
         found = list[str]()
         for base, folders, files in os.walk(self.folder):
             inner = Path(base).relative_to(self.folder)

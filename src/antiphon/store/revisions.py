@@ -1,4 +1,4 @@
-"""Checkpoints of an architecture's earlier revisions, read as of today's."""
+"""Upgrades checkpoints from earlier revisions of their architecture."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from antiphon.store.checkpoint import Checkpoint
 
 
 def upgraded(saved: Checkpoint, trust: Trust) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A checkpoint's tensors and the model's settings, as its architecture is today.
+    """A checkpoint's tensors and the model's settings, upgraded to the current revision of its architecture.
 
     Raises CheckpointError for a revision that is newer than this version, or that it can no longer upgrade, and for an exported folder,
     which has no tensors; ConfigError for an architecture from outside that is not trusted.
@@ -34,7 +34,7 @@ def _as_today(saved: Checkpoint, trust: Trust, weights: dict[str, Tensor]) -> tu
 
 
 def upgraded_settings(saved: Checkpoint, trust: Trust) -> dict[str, Any]:
-    """The model's settings alone; the weights are read only where an earlier revision is upgraded."""
+    """The model's upgraded settings alone; the weights are read only if an earlier revision is upgraded."""
     plugin, revision = _architecture(saved, trust)
     if revision == plugin.revision:
         settings: dict[str, Any] = saved.header["recipe"]["model"]
@@ -43,6 +43,6 @@ def upgraded_settings(saved: Checkpoint, trust: Trust) -> dict[str, Any]:
 
 
 def _architecture(saved: Checkpoint, trust: Trust) -> tuple[Any, int]:
-    """The plug-in of a checkpoint's model, and the revision of the model that it holds."""
+    """The plug-in of a checkpoint's model, and the revision that the checkpoint has."""
     name = saved.header["model"]["name"]
     return registry.admit("models", name, trusted=trust.allows(name)), saved.header["model"]["revision"]

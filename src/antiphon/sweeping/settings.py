@@ -18,11 +18,11 @@ class RangeConfig:
     high: float
     """The greatest value."""
     log: bool = False
-    """Whether values are drawn evenly over their logarithms, as fits learning rates."""
+    """Whether values are drawn uniformly on a logarithmic scale, as suits learning rates."""
     step: Annotated[float, Field(gt=0)] | None = None
-    """Only values so far apart, beginning with `low`; None is all of them."""
+    """The distance between the values that are tried, beginning with `low`; None allows all values."""
     integer: bool | None = None
-    """Whether only whole numbers are drawn; None is what the setting takes."""
+    """Whether only whole numbers are drawn; None means what the setting accepts."""
 
     def __post_init__(self) -> None:
         if self.low >= self.high:
@@ -54,9 +54,9 @@ class MedianPruningConfig:
     name: Literal["median"] = "median"
     """The name of this pruning."""
     first_trials: Count = 5
-    """So many trials come to their end before any is judged."""
+    """This many trials run to their end before any is pruned."""
     first_validations: Annotated[int, Field(ge=0)] = 1
-    """So many validations of a trial are not judged."""
+    """The number of first validations of a trial at which it is never pruned."""
 
 
 @config
@@ -67,9 +67,9 @@ class HyperbandPruningConfig:
     name: Literal["hyperband"] = "hyperband"
     """The name of this pruning."""
     factor: Annotated[int, Field(ge=2)] = 3
-    """One of so many trials goes on."""
+    """One out of this many trials continues."""
     first_validations: Count = 1
-    """No trial ends before it has had so many validations."""
+    """No trial is pruned before it has had this many validations."""
 
 
 PruningConfig = Annotated[NoPruningConfig | MedianPruningConfig | HyperbandPruningConfig, Choice("none")]
@@ -104,16 +104,16 @@ class SweepConfig:
     """What a sweep optimizes on the validation data: `loss`, or one of `evaluation.metrics`; None is `training.best`, or the first metric
     where that is the loss."""
     trials: Count = 20
-    """Trials of the whole sweep, by whichever processes, and however often it is started."""
+    """Trials of the whole sweep, by all processes and restarts together."""
     max_minutes: Annotated[float, Field(gt=0)] | None = None
-    """No trial begins once all of them together have taken so many minutes."""
+    """No trial begins once all trials together have taken this many minutes."""
     sampler: Literal["tpe", "random", "grid"] = "tpe"
-    """What draws the settings of the next trial: a tree-structured Parzen estimator, which learns from those before (Bergstra et al. 2011);
-    chance (Bergstra and Bengio 2012); or every combination, in an order that the seed decides."""
+    """How the settings of the next trial are chosen: by a tree-structured Parzen estimator, which learns from earlier trials (Bergstra et
+    al. 2011); at random (Bergstra and Bengio 2012); or as all combinations, in an order that the seed determines."""
     pruning: PruningConfig = NoPruningConfig()
-    """Whether trials that promise little end early."""
+    """How unpromising trials end early."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Decides what is drawn; every trial trains with the recipe's own `seed`."""
+    """The seed for drawing settings; every trial trains with the recipe's own `seed`."""
 
     def __post_init__(self) -> None:
         if not self.space:

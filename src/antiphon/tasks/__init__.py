@@ -1,1 +1,1 @@
-"""Thin: how records become examples and hypotheses become predictions."""
+"""Tasks, which make examples of records and predictions of hypotheses. They are thin layers over features."""

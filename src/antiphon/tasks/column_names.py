@@ -1,5 +1,4 @@
-"""Which column is what, by how columns are usually called: tables of names, and guesses that leave a
-column open rather than guess wrong."""
+"""Guesses the roles of columns from their usual names; a column is left open rather than guessed wrong."""
 
 import re
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ _NO_LANGUAGES = ("id", "key", "src", "tgt", "trg", "url", "tag", "no", "min", "m
 
 
 def named(columns: Sequence[str], usual: Sequence[str]) -> str | None:
-    """The column that is called as is usual, in the order of the table; case does not matter."""
+    """The first column with one of the usual names, in the order of the table; case does not matter."""
     known = {column.lower(): column for column in reversed(columns)}
     return next((known[name] for name in usual if name in known), None)
 
 
 def languages(columns: Sequence[str]) -> tuple[str, str] | None:
-    """Two columns that are called like languages, or fields such as `translation.en`: English first, else in their order."""
+    """Two columns named like languages, or fields such as `translation.en`: English first, else in their order."""
     found = [column for column in columns if _is_language(column.rpartition(".")[2])]
     if len(found) != 2:
         return None
@@ -43,7 +42,7 @@ def _is_language(name: str) -> bool:
 
 
 def guess_pair(look: Look, source: Sequence[str], target: Sequence[str], task: str) -> tuple[str, str]:
-    """The columns of source and target: as asked for, by languages, by their usual names, or the only two texts.
+    """The columns of source and target: the requested ones, or those named after languages, those with usual names, or the only two texts.
 
     Raises ConfigError naming the columns and the settings where it cannot be told.
     """
@@ -69,19 +68,19 @@ def guess_pair(look: Look, source: Sequence[str], target: Sequence[str], task: s
 
 
 def check_asked(look: Look, setting: str, column: str) -> str:
-    """A column that was asked for. Raises ConfigError for one that is not there."""
+    """Check a requested column. Raises ConfigError if it does not exist."""
     if column not in look.columns:
         raise ConfigError(f"`task.{setting}` must be one of the columns {', '.join(look.columns)}, but is {column!r}.")
     return column
 
 
 def unknown(look: Look, task: str, *settings: str) -> ConfigError:
-    """What to say when columns cannot be guessed."""
+    """The error when columns cannot be guessed."""
     ways = " ".join(f"--set task.{setting}=COLUMN" for setting in settings)
     return ConfigError(f"Which columns are meant for {task} cannot be guessed; there are {', '.join(look.columns)}. Say it: {ways}")
 
 
 def shown(facts: ColumnFacts) -> str:
-    """A column, for people."""
+    """A column, formatted for display."""
     mean = facts.words / max(facts.filled, 1)
     return f"`{facts.name}` ({mean:.1f} words on average)" if facts.is_text else f"`{facts.name}`"

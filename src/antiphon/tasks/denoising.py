@@ -1,4 +1,4 @@
-"""Learn from plain text by restoring it: parts of a text are hidden, and the model predicts what they were.
+"""Denoising: learns from plain text by restoring it. Parts of a text are masked, and the model predicts them.
 
 A model that was trained so knows the language of the user's texts before it sees the first pair; `training.init_from` then starts a
 translation or summarization from its weights, and `vocabulary: {run: ...}` from its vocabulary. `features/corruption.py` draws the noise.
@@ -46,33 +46,34 @@ _START, _END = np.array([START]), np.array([END])
 
 @config
 class DenoisingConfig:
-    """Which texts to learn from, and how they are hidden."""
+    """Which texts to learn from, and how they are masked."""
 
     name: Literal["denoising"] = "denoising"
     """The name of this task."""
     text: str | tuple[str, ...] = "text"
-    """Column with the texts, or several columns, each of whose texts is learned by itself."""
+    """Column with the texts, or several columns, whose texts are learned separately."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     scheme: Literal["spans", "infilling"] = "spans"
-    """`spans`: a mask of its own for each hidden span, the output says the spans (T5, Raffel et al. 2020). `infilling`: one kind of mask,
-    some of which hide nothing, the output is the whole text (BART, Lewis et al. 2020): slower to train, and nearer to summarization."""
+    """`spans`: each masked span has a mask of its own, and the output is the spans (T5, Raffel et al. 2020). `infilling`: there is one kind
+    of mask, which may also be inserted where nothing is masked, and the output is the whole text (BART, Lewis et al. 2020): slower to
+    train, and closer to summarization."""
     density: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The share of a text that is hidden. Left out: 0.15 for `spans`, 0.3 for `infilling`."""
+    """The share of a text that is masked. Left out: 0.15 for `spans`, 0.3 for `infilling`."""
     mean_span_length: Annotated[float, Field(ge=1)] = 3.0
-    """How many symbols a hidden span has on average; of `infilling` lengths are Poisson."""
+    """The mean length of a masked span in symbols; for `infilling` lengths have a Poisson distribution."""
     whole_words: bool = False
-    """Hide whole words, never parts of one; `density` and `mean_span_length` then count words. Words are separated by spaces."""
+    """Mask whole words, never parts of them; `density` and `mean_span_length` then count words. Words are separated by spaces."""
     permute_sentences: bool = False
-    """For `infilling` only: the sentences are read in another order, and written in the right one."""
+    """For `infilling` only: the sentences are shuffled in the input, and in the right order in the output."""
     masks: Annotated[int, Field(ge=1)] | None = None
-    """For `spans` only: how many masks there are, and so the most spans of a text; 100 when left out. They are symbols of the
+    """For `spans` only: the number of masks, and so the greatest number of spans in a text; 100 when left out. They are symbols of the
     vocabulary."""
     mask_name: Annotated[str, Field(pattern=r"^[^\s<>]+$")] = "mask"
     """How a mask is written: `<mask_0>`, `<mask_1>` and so on for `spans`, `<mask>` for `infilling`. No text may hold one."""
     vocabulary: TextConfig | None = None
-    """How texts become symbols; the masks are added to it."""
+    """How texts are encoded as symbols; the masks are added to the vocabulary."""
 
     def __post_init__(self) -> None:
         if self.scheme == "spans" and self.permute_sentences:
@@ -93,7 +94,7 @@ class DenoisingConfig:
 
     @property
     def mask_pieces(self) -> tuple[str, ...]:
-        """How the masks are written."""
+        """The masks as written in texts."""
         if self.scheme == "infilling":
             return (f"<{self.mask_name}>",)
         return tuple(f"<{self.mask_name}_{number}>" for number in range(self.masks or _MASKS))
@@ -101,7 +102,7 @@ class DenoisingConfig:
 
 @final
 class Denoising(ExamplePerRecord):
-    """Texts, hidden in part, and what was hidden."""
+    """Texts with masked parts, and the parts that were masked."""
 
     name = "denoising"
     not_encoded = frozenset({"vocabulary"})
@@ -126,26 +127,26 @@ class Denoising(ExamplePerRecord):
 
     @property
     def kept_together(self) -> tuple[str, ...]:
-        """All texts of a record, each of which is learned from."""
+        """All texts of a record, since each is used in training."""
         return self.settings.columns
 
     @property
     def target_column(self) -> None:
-        """There is none: targets are made of the same texts."""
+        """None: targets are made from the same texts."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know."""
+        """What the user should know after fitting."""
         return self.target_text.notes
 
     @property
     def samples_encodings(self) -> bool:
-        """Whether `encode` with a seed draws one of several segmentations."""
+        """Whether `encode` with a seed samples one of several segmentations."""
         return self.target_text.sampling > 0
 
     @property
     def augments(self) -> bool:
-        """Yes: each epoch hides something else."""
+        """True: each epoch masks different parts."""
         return True
 
     @property
@@ -164,7 +165,7 @@ class Denoising(ExamplePerRecord):
         return (self.target_text,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
-        """The texts of a folder; nothing where a file is meant."""
+        """The texts in a folder; None for a file."""
         return open_documents(file, base, required, self.columns[0])
 
     def fit(self, records: Iterable[Record]) -> None:
@@ -174,17 +175,17 @@ class Denoising(ExamplePerRecord):
         self._prepare()
 
     def unfold(self, records: Records) -> Records:
-        """A record for each text, with the seed that hides it."""
+        """A record for each text, with the seed of its noise."""
         return _Texts(records, self.columns, self.weight_column)
 
     def items(self, records: Iterable[Any], *, scored: bool = False) -> Iterator[Any]:
-        """Texts whose masks are to be filled; `scored`, texts that are to be hidden: one for each column of a record."""
+        """Texts whose masks are to be filled; with `scored`, texts to be masked, one for each column of a record."""
         if not scored:
             return iter(records)
         return (item for record in records for item in _unfolded(record, self.columns))
 
     def augment(self, example: Example, seed: int) -> Example:
-        """The same text, hidden in other places."""
+        """The same text, masked in other places."""
         assert example.target is not None, "an example to learn from has a target"
         source, target = example.source.astype(np.int64)[:-1], example.target.astype(np.int64)[1:-1]
         text = self._corruption.restore(source, target)
@@ -192,7 +193,7 @@ class Denoising(ExamplePerRecord):
         return self._hidden(text[~self._is_mask[text]], seed, example.record)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
-        """A text as symbols: hidden by `seed` or the record's own, or as it stands and without a target when the record has none.
+        """A text as symbols: masked by `seed` or the record's own seed, or unmasked and without target when the record has none.
 
         Raises DataError when a text to learn from has a mask, or one to be filled has none.
         """
@@ -212,27 +213,27 @@ class Denoising(ExamplePerRecord):
         ]
 
     def request(self, record: Record) -> Request:
-        """Nothing: what is asked for stands in the text."""
+        """An empty request: what is to be predicted is in the text."""
         return Request()
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
-        """The text with its masks filled. Of `spans`, `details["filled"]` says for each mask what it hid; one without answer stays."""
+        """The text with its masks filled. For `spans`, `details["filled"]` gives the content of each mask; one without output stays."""
         best, *others = (self._prediction(hypothesis, example) for hypothesis in hypotheses)
         return Prediction(best.value, best.hypothesis, tuple(others), best.details)
 
     def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
-        """The text with nothing in the place of its masks."""
+        """The text with its masks removed."""
         sources = (self.encode(item).source[:-1] for item in items)
         return {"left_out": [self.target_text.decode(source[~self._is_mask[source]]) for source in sources]}
 
     def source_of(self, record: Record) -> str:
-        """What the model reads of a record, for people."""
+        """The model's input for a record, formatted for display."""
         if NOISE not in record:
             return text_of(record, self.columns[0])
         return self.target_text.decode(self.encode(record).source)
 
     def reference(self, record: Record) -> str:
-        """The whole text, as the vocabulary writes it: what its normalization changes could not be mended."""
+        """The whole text, as the vocabulary writes it: a model cannot restore what normalization has changed."""
         return self.target_text.decode(self.target_text.encode(text_of(record, self.columns[0])))
 
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
@@ -240,7 +241,7 @@ class Denoising(ExamplePerRecord):
         return self.target_text.pieces(array)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary, where every task has that of its source."""
+        """Write the vocabulary under the name that the source's has in every task."""
         (folder / "source").mkdir()
         self.target_text.save(folder / "source")
 
@@ -250,7 +251,7 @@ class Denoising(ExamplePerRecord):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make what depends on the vocabulary."""
+        """Set up everything that depends on the vocabulary."""
         settings, spec = self.settings, self.source_spec
         pieces = self.target_text.pieces(np.arange(spec.size))
         symbols = {piece: symbol for symbol, piece in reversed(list(enumerate(pieces)))}  # of equal pieces the tag comes first
@@ -275,7 +276,7 @@ class Denoising(ExamplePerRecord):
         return Example(np.concatenate((source, _END)), np.concatenate((_START, target, _END)), index)
 
     def _unmasked(self, symbols: np.ndarray) -> np.ndarray:
-        """The symbols of a text to learn from, which must hold no mask: it could not be told from those that noise puts there."""
+        """The symbols of a training text, which must not contain masks: they could not be told from those of the noise."""
         found = symbols[self._is_mask[symbols]]
         if len(found):
             raise DataError(
@@ -285,7 +286,7 @@ class Denoising(ExamplePerRecord):
         return symbols
 
     def _masked(self, symbols: np.ndarray) -> np.ndarray:
-        """The symbols of a text that a user wrote, as noise would write them: the space before a mask belongs to what it hides."""
+        """The symbols of a text with a user's masks, as noise would write it: the space before a mask belongs to the masked part."""
         is_mask = self._is_mask[symbols]
         if len(symbols) and self.settings.scheme == "spans" and not is_mask.any():
             raise DataError(f"the text must hold a mask to be filled, such as `{self.settings.mask_pieces[0]}`, but holds none.")
@@ -311,7 +312,7 @@ class Denoising(ExamplePerRecord):
 
 @final
 class _Texts(Records):
-    """The texts of other records, each a record with the seed of its noise."""
+    """The single texts of other records, each a record with the seed of its noise."""
 
     def __init__(self, inner: Records, columns: tuple[str, ...], weight: str | None):
         self.inner, self.columns, self.weight = inner, columns, weight
@@ -325,20 +326,20 @@ class _Texts(Records):
             yield from ((number * len(self.columns) + place, item) for place, item in enumerate(items))
 
     def place(self, number: int) -> str:
-        """Where the record stands in which the text is."""
+        """The place of the record that contains the text."""
         return self.inner.place(number // len(self.columns))
 
     def label(self, number: int) -> str:
-        """Like `place`, quickly."""
+        """Like `place`, but quick."""
         return self.inner.label(number // len(self.columns))
 
     def signature(self) -> str:
-        """That of the other source, and the columns."""
+        """Depends on the signature of the other source, and on the columns."""
         return f"{self.inner.signature()}:{','.join(self.columns)}{'' if self.weight is None else f':{self.weight}'}"
 
 
 def _unfolded(record: Record, columns: tuple[str, ...], weight: str | None = None) -> Iterator[dict[str, Any]]:
-    """A record for each text of a record, in the first column, with the record's weight, and a seed that depends on the text alone."""
+    """A record for each text of a record, in the first column, with the record's weight, and a seed that depends only on the text."""
     kept = {weight: record[weight]} if weight is not None and weight in record else {}
     for column in columns:
         text = text_of(record, column)
@@ -390,7 +391,7 @@ evaluation:
 
 plugin = TaskPlugin(
     name="denoising",
-    summary="Plain text of one's own, hidden in part: pre-training by span corruption (T5) or text infilling (BART).",
+    summary="Plain text with masked parts: pre-training by span corruption (T5) or text infilling (BART).",
     Config=DenoisingConfig,
     build=Denoising,
     metrics=("exact_match", "chrf"),

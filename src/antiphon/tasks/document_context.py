@@ -1,4 +1,4 @@
-"""The sentences of a document that stand before one of its sentences, and records that bring them.
+"""Document context: adds the preceding sentences of a document to its records.
 
 Records of a document stand one behind another, in the order of the text. A document ends where the column that names it changes or, where
 no column does, at a record whose source is blank: the blank line of a text file.
@@ -27,7 +27,7 @@ CONTEXT = "context"
 
 @config
 class ContextConfig:
-    """Sentences before a sentence, read with it (Tiedemann and Scherrer 2017; Junczys-Dowmunt 2019)."""
+    """Preceding sentences that are read with each sentence (Tiedemann and Scherrer 2017; Junczys-Dowmunt 2019)."""
 
     sentences: Count = 1
     """The most sentences of the same document that are read before each."""
@@ -35,16 +35,16 @@ class ContextConfig:
     """Whose sentences: those of the source, or also their translations, with which every target then begins. What was said of the sentences
     before stands there in a prediction, and the prediction is what follows it."""
     document: str | None = None
-    """Column that names the document of a record. Left out, or where records to predict lack it: a blank source (a blank line of a text
-    file) ends a document, and each text of a folder is one."""
+    """Column with the document of a record. Left out, or if records to predict lack it: an empty source (a blank line of a text file) ends
+    a document, and each text in a folder is one."""
     separator: Annotated[str, Field(min_length=1)] = "<sep>"
-    """The symbol behind each sentence of the context."""
+    """The symbol after each sentence of the context."""
 
 
 @final
 @dataclass
 class _Document:
-    """The document that is being read: its number, what stands in its column, and its latest sentences."""
+    """The current document: its number, the value of its column, and its latest sentences."""
 
     number: int
     name: Any
@@ -55,7 +55,7 @@ class _Document:
 @final
 @dataclass
 class ContextReader:
-    """Gives each record its context; `apart` counts the lines of a record as sentences of their own."""
+    """Adds the context to each record; with `apart`, lines of a record count as separate sentences."""
 
     settings: ContextConfig
     source: str
@@ -65,7 +65,8 @@ class ContextReader:
     _numbers: Iterator[int] = field(default_factory=count, init=False)
 
     def of(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record or text with its context, one for one. What is neither, is blank, or has a context is given as it is."""
+        """Each record or text with its context, one for one. Blank ones, those that have a context already, and other values are returned
+        unchanged."""
         for record in records:
             made = {self.source: record} if isinstance(record, str) else record
             if not isinstance(made, Mapping) or not isinstance(made.get(self.source), str) or CONTEXT in made:
@@ -83,11 +84,11 @@ class ContextReader:
             document.places += len(sentences)
 
     def _column_of(self, record: Record) -> str | None:
-        """The column that names the document, where the record has one; a text of a folder has the name of its file."""
+        """The column that names the document, if the record has one; a text in a folder has its file name."""
         return next((column for column in (self.settings.document, FILE) if column is not None and column in record), None)
 
     def _begun(self, record: Record) -> _Document:
-        """The document of a record, a new one where another begins."""
+        """The document of a record, a new one if another begins."""
         column, known = self._column_of(record), self._document
         name = None if column is None else record[column]
         if known is None or known.name != name:
@@ -105,7 +106,7 @@ class ContextReader:
         }
 
     def _sentences(self, record: Record) -> list[tuple[str, str | None]]:
-        """A record's sentences with their translations: its lines, where both sides have as many."""
+        """A record's sentences with their translations: its lines, if both sides have equally many."""
         source, target = record[self.source], record.get(self.target)
         lines = TextParts.of(source).lines if self.apart else (source,)
         if not isinstance(target, str):
@@ -116,7 +117,7 @@ class ContextReader:
 
 @final
 class RecordsInDocuments(Records):
-    """Records with their contexts, and the name of their document in `column`, where no column of theirs names it."""
+    """Records with their contexts, and the name of their document in `column`, if they have no column with it."""
 
     def __init__(self, inner: Records, settings: ContextConfig, source: str, target: str, file: int):
         self.inner, self.settings, self._columns, self._file = inner, settings, (source, target), file
@@ -135,15 +136,15 @@ class RecordsInDocuments(Records):
             yield numbers.popleft(), record if named else {**record, DOCUMENT: f"{self._file + 1}.{record[CONTEXT]['document'] + 1}"}
 
     def place(self, number: int) -> str:
-        """Where the record stands."""
+        """The place of the record."""
         return self.inner.place(number)
 
     def label(self, number: int) -> str:
-        """How the record is named."""
+        """The label of the record."""
         return self.inner.label(number)
 
     def signature(self) -> str:
-        """That of the records, since what they are read with follows from them."""
+        """The signature of the records, since contexts follow from them."""
         return f"{self.inner.signature()}:in documents"
 
 
@@ -152,7 +153,7 @@ DOCUMENT = "document number"
 
 
 def context_of(record: Record, side: Literal["source", "target"]) -> Sequence[str]:
-    """The sentences before a record, the latest last. Raises DataError for a context that is none."""
+    """The sentences before a record, the latest last. Raises DataError for an invalid context."""
     context = record.get(CONTEXT)
     found = None if context is None else context.get(side) if isinstance(context, Mapping) else context
     if found is None:

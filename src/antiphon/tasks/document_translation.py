@@ -1,4 +1,4 @@
-"""Translation of documents: each sentence is read with those before it, so that a pronoun can know what it stands for.
+"""Document translation: each sentence is translated together with the preceding ones, which for example resolve pronouns.
 
 A source is the sentences before, each with a separator behind it, and the sentence (Tiedemann and Scherrer 2017). With `of: both` a target
 is made the same way (the "2+2" of that paper; Junczys-Dowmunt 2019), and only what follows its last separator is the prediction: at
@@ -33,7 +33,7 @@ from antiphon.tasks.text_requests import text_of
 
 @final
 class DocumentTranslation(TextPairs):
-    """A text and what it is turned into, with the sentences before."""
+    """A text and its translation, with the preceding sentences."""
 
     name = "translation"
     not_encoded = TextPairs.not_encoded | {"lines"}
@@ -49,11 +49,11 @@ class DocumentTranslation(TextPairs):
 
     @property
     def kept_together(self) -> tuple[str, ...]:
-        """Documents, since the sentences of one are read with each other."""
+        """The column of documents, since the sentences of one are read together."""
         return (self.context.document or DOCUMENT,)
 
     def said_symbols(self) -> tuple[str, ...]:
-        """The separator, where targets have it."""
+        """The separator, if targets contain it."""
         return self.more_symbols() if self.context.of == "both" else ()
 
     def more_symbols(self) -> tuple[str, ...]:
@@ -63,20 +63,20 @@ class DocumentTranslation(TextPairs):
     # ------------------------------------------------------------------------------------------------------------- reading
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
-        """The texts of a folder, each of which is a document, with the lines that they have; nothing where a file is meant."""
+        """The texts in a folder, each of which is a document, split into lines; None for a file."""
         return open_documents(file, base, required, self.settings.source, as_written=self._apart)
 
     def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
-        """The files of a split, whose records bring what stands before them."""
+        """The files of a split, whose records get their contexts."""
         columns = self.settings.source, self.settings.target
         return [(RecordsInDocuments(part, self.context, *columns, number), weight) for number, (part, weight) in enumerate(parts)]
 
     def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record or text with what stands before it."""
+        """Each record or text with its context."""
         return ContextReader(self.context, self.settings.source, self.settings.target, self._apart).of(records)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
-        """The record as symbols, each side with what stands before it."""
+        """The record as symbols, each side with its context."""
         return self._with_context(super().encode(record, index, seed=seed), record)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
@@ -87,7 +87,7 @@ class DocumentTranslation(TextPairs):
         return [self._with_context(example, record) for example, (_, record) in zip(examples, records, strict=True)]
 
     def _with_context(self, example: Example, record: Record) -> Example:
-        """What is empty stays empty, whatever stands before it. Raises DataError for a text that holds the separator."""
+        """The symbols with those of the context; an empty text stays empty. Raises DataError for a text that contains the separator."""
         for column in (self.settings.source, self.settings.target):
             if self.context.separator in str(record.get(column) or ""):
                 raise DataError(
@@ -106,7 +106,7 @@ class DocumentTranslation(TextPairs):
         return replace(example, source=source, target=target, links=links)
 
     def word_places(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
-        """The word of each symbol of both sides; what stands before them has none of their words."""
+        """The word of each symbol of both sides; symbols of the context belong to no word."""
         whole, own = self.encode(record), super().word_places(record)
         assert whole.target is not None, "there is a target to align"
         before = len(whole.source) - len(own[0]), len(whole.target) - 2 - len(own[1])
@@ -117,20 +117,20 @@ class DocumentTranslation(TextPairs):
         return context_of(record, "target") if self.context.of == "both" else ()
 
     def _before(self, feature: TextFeature | PretrainedText, sentences: Sequence[str]) -> np.ndarray:
-        """Sentences, the latest last, each with a separator behind it, as symbols (T,)."""
+        """Sentences, the latest last, each followed by a separator, as symbols (T,)."""
         separator = self._separator(feature)
         found = [symbol for text in sentences[-self.context.sentences :] for symbol in (*feature.phrase(text), *separator)]
         return np.array(found, dtype=np.int64)
 
     def _separator(self, feature: TextFeature | PretrainedText) -> tuple[int, ...]:
-        """The separator as symbols: one of our own vocabulary, and what that of a published checkpoint makes of it."""
+        """The separator as symbols: a symbol of our own vocabulary, or the encoding by a published tokenizer."""
         symbols = feature.phrase(self.context.separator)
         return symbols[-1:] if isinstance(feature, TextFeature) else symbols
 
     # ---------------------------------------------------------------------------------------------------------- predicting
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or its lines, each with those before it. Raises DataError when something must be said, as for a plain translation."""
+        """The record, or its lines, each with the lines before it. Raises DataError for required phrases, as in plain translation."""
         lines = self._parts(record).lines
         if len(lines) < 2:
             return ({**record, self.settings.source: lines[0]} if lines else record,)
@@ -166,16 +166,16 @@ class DocumentTranslation(TextPairs):
 
     @property
     def continues(self) -> bool:
-        """Whether outputs begin with those before."""
+        """Whether outputs begin with the preceding ones."""
         return self.context.of == "both"
 
     def place(self, record: Record) -> tuple[int, int]:
-        """The number of a record's document, and of the record in it."""
+        """The number of a record's document, and of the record within it."""
         context = record.get(CONTEXT) or {}
         return int(context.get("document", -1)), int(context.get("place", 0))
 
     def continued(self, record: Record, said: Mapping[int, str]) -> Record:
-        """The record with the outputs for those before it, as many as its source has."""
+        """The record with the outputs for the preceding ones, as many as its source has."""
         if "place" not in (record.get(CONTEXT) or {}):  # a context of the caller's own
             return record
         place, count = self.place(record)[1], len(context_of(record, "source"))
@@ -183,7 +183,7 @@ class DocumentTranslation(TextPairs):
         return {**record, CONTEXT: {**record[CONTEXT], "target": texts}}
 
     def request(self, record: Record) -> Request:
-        """What a record asks for, behind the translations of what stands before it, which are given and not chosen."""
+        """The record's request, after the translations of the preceding sentences, which are given and not searched for."""
         asked, opening = super().request(record), len(self.target_text.opening)
         unknown = self.target_spec.unknown  # cannot be said, so a name that our output lost is left out here
         before = tuple(symbol for symbol in self._before(self.target_text, self._translated(record)).tolist() if symbol != unknown)
@@ -193,7 +193,7 @@ class DocumentTranslation(TextPairs):
         return super()._prediction(self._own(hypothesis) if self.continues else hypothesis, example)
 
     def _own(self, hypothesis: Hypothesis) -> Hypothesis:
-        """What follows the last separator."""
+        """The symbols after the last separator."""
         places = np.flatnonzero(np.isin(hypothesis.elements, self._separator(self.target_text)))
         if not len(places):
             return hypothesis
@@ -228,6 +228,6 @@ class DocumentTranslation(TextPairs):
 
 
 def by_document(names: Sequence[str], texts: Sequence[str], references: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """BLEU and chrF of the sentences of each document, in the order in which documents come."""
+    """BLEU and chrF of the sentences of each document, in order of appearance."""
     found = scores_by(names, texts, references, [registry.find("metrics", name) for name in ("bleu", "chrf")])
     return [{"document": name, "sentences": count, **scores} for name, count, scores in found]

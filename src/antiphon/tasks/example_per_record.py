@@ -1,4 +1,4 @@
-"""What tasks share in which each record is one example: how records become a corpus."""
+"""The common part of tasks in which each record is one example: builds corpora from records."""
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ _Made = TypeVar("_Made")
 
 
 class ExamplePerRecord(Task, ABC):
-    """A task whose records, unfolded, are examples one by one. `block` of them are in memory while a corpus is built."""
+    """A task in which each record, after unfolding, is one example. `block` of them are held in memory while a corpus is built."""
 
     block = BLOCK
 
@@ -33,12 +33,12 @@ class ExamplePerRecord(Task, ABC):
 
     @property
     def weight_column(self) -> str | None:
-        """The column that says how much a record counts in learning."""
+        """The column with the weights of records in training."""
         return getattr(self.settings, "weight", None)
 
     @property
     def alignment_column(self) -> str | None:
-        """The column that says which words belong together; only texts have such."""
+        """The column with word alignments; only texts have one."""
         return getattr(self.settings, "alignment", None)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
@@ -58,7 +58,7 @@ class ExamplePerRecord(Task, ABC):
         return build_corpus(self._items(records), self._encoding(limits, keep_records), folder, progress)
 
     def is_encoded(self, records: RecordSource, folder: Path, *, limits: Limits, keep_records: bool) -> bool:
-        """Whether `build_corpus` would only open what is there."""
+        """Whether `build_corpus` would only open existing files."""
         return is_current(folder, self._encoding(limits, keep_records).identity(self._items(records)))
 
     def build_part(
@@ -71,7 +71,7 @@ class ExamplePerRecord(Task, ABC):
         keep_records: bool,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Encode a part of the records into `folder`, unless it is there."""
+        """Encode a part of the records into `folder`, unless it exists."""
         build_part(self._items(records), self._encoding(limits, keep_records), folder, part, progress)
 
     def _items(self, records: RecordSource) -> Records:
@@ -93,7 +93,7 @@ class ExamplePerRecord(Task, ABC):
 
 
 def of_each(records: Iterable[Record], make: Callable[[Record], _Made]) -> Iterator[_Made]:
-    """What is made of each record; an error says where the record stands, if the records know."""
+    """Apply a function to each record; errors get the place of the record, if it is known."""
     if not isinstance(records, Records):
         yield from map(make, records)
         return

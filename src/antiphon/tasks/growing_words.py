@@ -1,4 +1,4 @@
-"""The words of symbols that come one by one.
+"""Groups symbols that arrive one by one into words.
 
 Unusual here: which symbols make a word is found by decoding longer and longer beginnings, so it serves every kind of vocabulary. Of these
 beginnings only the last symbols are decoded anew, so the time is linear in the length, and words can be found while they are said.
@@ -19,13 +19,13 @@ _CONTEXT = 32  # and that stay so: what a symbol means depends on its neighbours
 @final
 @dataclass(frozen=True)
 class Word:
-    """A word, and the places of the elements that say it."""
+    """A word, and the places of its elements."""
 
     text: str
     elements: Sequence[int]
 
     def lasts(self, times: Float[np.ndarray, "T 2"] | Int[np.ndarray, "T 2"], unit: float = 1.0, most: float = inf) -> dict[str, float]:
-        """Its `start` and `end`, given those of the elements in units of so many seconds, of which there are at most so many."""
+        """Its `start` and `end`, given those of the elements in units of `unit` seconds; both at most `most`."""
         if not self.elements:
             return {}
         bounds = times[self.elements[0], 0], times[self.elements[-1], 1]
@@ -34,7 +34,7 @@ class Word:
 
 @final
 class GrowingWords:
-    """The words of elements that come one by one. A word behind which another has begun is not looked at again."""
+    """The words of elements that arrive one by one. Once the next word has begun, a word is not changed any more."""
 
     def __init__(self, decode: Callable[[np.ndarray], str]):
         self._text = _GrowingText(decode)
@@ -42,7 +42,7 @@ class GrowingWords:
         self._begin, self._first = 0, 0  # where the last word begins, in the text and in the elements
 
     def extend(self, elements: Int[np.ndarray, " T"]) -> tuple[list[Word], list[Word]]:
-        """The words that are complete since the last call, and the one that may go on, if there is any. `elements` are all so far."""
+        """The words completed since the last call, and the one that may continue, if there is any. `elements` are all so far."""
         for element in elements[len(self._owners) :].tolist():
             reached = self._owners[-1][1] if self._owners else 0
             self._owners.append((reached, max(reached, self._text.add(element))))
@@ -59,11 +59,11 @@ class GrowingWords:
 
     @property
     def text(self) -> str:
-        """All that is said so far."""
+        """The text so far."""
         return self._text.behind(0)
 
     def _inside(self, begin: int, end: int) -> list[int]:
-        """The elements with which the characters from `begin` to `end` came."""
+        """The elements that output the characters from `begin` to `end`."""
         found = []
         for place in range(self._first, len(self._owners)):
             first, last = self._owners[place]
@@ -76,7 +76,7 @@ class GrowingWords:
 
 @final
 class _GrowingText:
-    """The text of elements that come one by one. Only the last of them are decoded again for each, where that is the same."""
+    """The text of elements that arrive one by one. Only the last few are decoded again for each, where that gives the same text."""
 
     def __init__(self, decode: Callable[[np.ndarray], str]):
         self._decode = decode
@@ -84,7 +84,7 @@ class _GrowingText:
         self._decoded = ""  # of the recent ones
 
     def add(self, element: int) -> int:
-        """Go on by an element; the length of the text then, without blanks at its end."""
+        """Add an element; returns the length of the text, without blanks at its end."""
         self._recent.append(element)
         self._decoded = self._decode(np.array(self._recent, dtype=np.int64))
         if len(self._recent) >= _MOST_RECENT:
@@ -102,6 +102,6 @@ class _GrowingText:
 
 
 def words_in(elements: Int[np.ndarray, " T"], decode: Callable[[np.ndarray], str]) -> list[Word]:
-    """The words of symbols that are all there."""
+    """The words of a complete sequence of symbols."""
     complete, last = GrowingWords(decode).extend(elements)
     return [*complete, *last]

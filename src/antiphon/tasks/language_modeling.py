@@ -1,4 +1,4 @@
-"""Plain text, for language models, which give the probability of a text, write texts on their own, or help another model's search.
+"""Plain text for language models, which give the probability of a text, generate texts, or support another model's search.
 
 The target is the text. Of the source there is nothing to say, so it is always the same: one symbol, of a vocabulary that has no other. With
 it language models go through the same corpus, trainer and searches as every task.
@@ -36,12 +36,12 @@ class LanguageModelingConfig:
     name: Literal["language_modeling"] = "language_modeling"
     """The name of this task."""
     text: str = "text"
-    """Column with the texts; each is learned from its beginning to its end."""
+    """Column with the texts; each is learned as a whole."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     vocabulary: TextConfig | None = None
-    """How texts become symbols. For a model that is to help another in its search: `{run: PATH}` of the other."""
+    """How texts are encoded as symbols. For a language model that is used in another model's search: `{run: PATH}` of the other."""
 
     def __post_init__(self) -> None:
         if self.vocabulary is not None and self.vocabulary.kind == "pretrained":
@@ -52,7 +52,7 @@ class LanguageModelingConfig:
 
 @final
 class LanguageModeling(ExamplePerRecord):
-    """Texts, and nothing that they could be made of."""
+    """Texts without a source."""
 
     name = "language_modeling"
     not_encoded = frozenset({"vocabulary"})
@@ -63,12 +63,12 @@ class LanguageModeling(ExamplePerRecord):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The column that records to learn from must have."""
+        """The column that training records must have."""
         return (self.settings.text,)
 
     @property
     def source_columns(self) -> tuple[str, ...]:
-        """What a record to predict has, and a line of text stands for: how the text begins, which may be empty."""
+        """The column of records to predict, or of a plain line: how the text begins, which may be empty."""
         return ("prefix",)
 
     @property
@@ -78,17 +78,17 @@ class LanguageModeling(ExamplePerRecord):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know."""
+        """What the user should know after fitting."""
         return self.target_text.notes
 
     @property
     def samples_encodings(self) -> bool:
-        """Whether `encode` with a seed draws one of several segmentations."""
+        """Whether `encode` with a seed samples one of several segmentations."""
         return self.target_text.sampling > 0
 
     @property
     def source_spec(self) -> TokenSpec:
-        """One symbol, which says nothing."""
+        """A single symbol without meaning."""
         return TokenSpec(END + 2, PAD, UNKNOWN, START, END, "nothing")
 
     @property
@@ -102,7 +102,7 @@ class LanguageModeling(ExamplePerRecord):
         return (self.target_text,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
-        """The texts of a folder; nothing where a file is meant."""
+        """The texts in a folder; None for a file."""
         return open_documents(file, base, required, self.settings.text)
 
     def fit(self, records: Iterable[Record]) -> None:
@@ -127,12 +127,12 @@ class LanguageModeling(ExamplePerRecord):
         return text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
-        """The best hypothesis as text, with what it had to begin with; the others as alternatives."""
+        """The best hypothesis as text, with its given beginning; the others as alternatives."""
         best, *others = (Prediction(self.target_text.decode(one.elements), one) for one in hypotheses)
         return Prediction(best.value, best.hypothesis, tuple(others))
 
     def source_of(self, record: Record) -> str:
-        """How the text has to begin."""
+        """The given beginning of the text."""
         return str(record.get("prefix") or "") or _NOTHING_SHOWN
 
     def reference(self, record: Record) -> str:
@@ -156,7 +156,7 @@ class LanguageModeling(ExamplePerRecord):
 
 
 def defaults(settings: LanguageModelingConfig, stepwise: bool) -> dict[str, Any]:
-    """Texts are drawn, as long as they like; a few are shown while the model learns."""
+    """Texts are sampled, without a length limit; a few are shown during training."""
     return {"search": {"name": "sampling", "limits": {"max_offset": 200}}, "training": {"validation_records": 5}}
 
 
@@ -195,7 +195,7 @@ search:
 
 plugin = TaskPlugin(
     name="language_modeling",
-    summary="Plain text of one's own: language models, which go on with a text, or help another model's search.",
+    summary="Plain text: language models, which continue a text, or are used in another model's search.",
     Config=LanguageModelingConfig,
     build=LanguageModeling,
     template=TEMPLATE,

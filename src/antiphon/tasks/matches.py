@@ -1,4 +1,4 @@
-"""Matches: the translation of a source similar to that of a record is read after it ("neural fuzzy repair").
+"""Matches from a translation memory: the translation of a similar source is appended to a record's source ("neural fuzzy repair").
 
 The target of the most similar source stands behind a record's own source, parted by a symbol, and the model learns what to take from it
 (Bulté and Tezcan 2019; Xu, Crego and Senellart 2020). Records without a match are as they would be otherwise.
@@ -25,14 +25,15 @@ class MatchConfig:
     """Translations of similar sources, read with each source (Bulté and Tezcan 2019; Xu, Crego and Senellart 2020)."""
 
     least: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """How alike the source of a match must be: 1 less the distance of both in words over the length of the longer one."""
+    """The minimum similarity of a match's source: 1 minus the edit distance of the two in words, divided by the length of the longer
+    one."""
     column: str = "match"
-    """Column with a match of one's own, a translation; null or blank stands for none. Where records lack the column, matches are found: in
-    the training data while a model learns and is evaluated; to predict, in what `--memory` names, or what the run has `stored`."""
+    """Column with a given match, a translation; null or blank stands for none. If records lack the column, matches are searched: in the
+    training data during training and evaluation; for prediction in the memory of `--memory`, or in the run's `stored` pairs."""
     separator: Annotated[str, Field(min_length=1)] = "<match>"
     """The symbol between a source and its match."""
     stored: bool = False
-    """Whether the pairs of the training data are written into every checkpoint, so that matches are found in them wherever the run is."""
+    """Whether the pairs of the training data are written into every checkpoint, so that matches can be found wherever the run is."""
 
 
 @final
@@ -58,7 +59,7 @@ class Matches:
         )
 
     def of(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record or text with its match, one for one; what brings one, or has none, is given as it is."""
+        """Each record or text with its match, one for one; those that already have one, or find none, are returned unchanged."""
         for record in records:
             made = {self._source: record} if isinstance(record, str) else record
             text = made.get(self._source) if isinstance(made, Mapping) else None
@@ -70,12 +71,12 @@ class Matches:
             yield {**made, self.settings.column: "\n".join(found)}
 
     def found(self, memory: TranslationMemory, text: str, *, other: bool = False) -> str:
-        """The match of a text; empty where there is none. Lines of it are joined, so that matches of several lines can be told apart."""
+        """The match of a text; empty where there is none. Its lines are joined, so that matches of several lines can be told apart."""
         match = memory.best(text, self.settings.least, other=other)
         return "" if match is None else " ".join(match.target.split("\n")) if self._apart else match.target
 
     def text_of(self, record: Record) -> str:
-        """A record's match. Raises DataError for one that is no text, or holds the separator."""
+        """A record's match. Raises DataError if it is not a text, or contains the separator."""
         value = record.get(self.settings.column)
         if value is None:
             return ""
@@ -86,13 +87,13 @@ class Matches:
         return value.strip()
 
     def refuse_separator(self, column: str) -> NoReturn:
-        """Raise DataError for a column that holds the separator."""
+        """Raise DataError for a column that contains the separator."""
         raise DataError(
             f"`{column}` must not hold {self.settings.separator!r}. Set `task.matches.separator` to something that no text contains."
         )
 
     def of_lines(self, record: Record, count: int) -> Sequence[str]:
-        """The matches of so many lines of a record. Raises DataError where it brings another number of lines."""
+        """The matches for the lines of a record. Raises DataError if the record has another number of them."""
         text = str(record.get(self.settings.column) or "")
         lines = text.split("\n") if text.strip() else [""] * count
         if len(lines) != count:
@@ -105,7 +106,7 @@ class Matches:
         return {name: [MatchedRecords(part, learned, other=name == "train") for part in parts] for name, parts in splits.items()}
 
     def with_match(self, record: Record, memory: TranslationMemory, known: dict[str, str], *, other: bool) -> Record:
-        """A record with its match; `known` are the matches that were found before."""
+        """A record with its match; `known` are the matches found before."""
         text = record.get(self._source)
         if not isinstance(text, str) or self.settings.column in record:
             return record
@@ -116,7 +117,7 @@ class Matches:
 
 @final
 class _Learned:
-    """The records to learn from as a memory, which is made when it is first asked."""
+    """The training records as a memory, which is built on first use."""
 
     def __init__(self, matches: Matches, parts: Sequence[Records], memory_of: Any):
         self.matches, self._parts, self._memory_of = matches, parts, memory_of
@@ -134,7 +135,7 @@ class _Learned:
 
 @final
 class MatchedRecords(Records):
-    """Records with their matches, each of which is looked for once."""
+    """Records with their matches, each of which is searched once."""
 
     def __init__(self, inner: Records, learned: _Learned, *, other: bool):
         self.inner, self._learned, self._other = inner, learned, other
@@ -147,17 +148,17 @@ class MatchedRecords(Records):
             yield number, self._learned.matches.with_match(record, memory, self._known, other=self._other)
 
     def place(self, number: int) -> str:
-        """Where the record stands."""
+        """The place of the record."""
         return self.inner.place(number)
 
     def label(self, number: int) -> str:
-        """How the record is named."""
+        """The label of the record."""
         return self.inner.label(number)
 
     def skipped(self) -> Mapping[str, Skipped]:
-        """What was left out of the records."""
+        """The entries that were left out of the records."""
         return self.inner.skipped()
 
     def signature(self) -> str:
-        """That of the records, and of those that matches are found in."""
+        """Depends on the signatures of the records, and of those that matches are found in."""
         return f"{self.inner.signature()}:matched in {self._learned.signature()}"

@@ -22,19 +22,20 @@ from antiphon.tasks.text_requests import text_of
 
 @config
 class FactorConfig:
-    """How the values of a column join the vectors of the source's symbols."""
+    """How the values of a column are combined with the embeddings of the source's symbols."""
 
     combine: Literal["sum", "concat"] = "sum"
-    """`sum` adds a vector of the same width; `concat` puts one of `dim` numbers beside it, and a matrix brings both to the width again."""
+    """`sum` adds an embedding of the same width; `concat` appends one of `dim` numbers, and a matrix maps both together to the width
+    again."""
     dim: Annotated[int, Field(ge=1)] = 32
-    """For `concat`: the width of the vectors of values."""
+    """For `concat`: the width of the embeddings of values."""
     min_frequency: Annotated[int, Field(ge=1)] = 1
-    """Values that occur less often in the training data are unknown, as those are that occur only later."""
+    """Values that occur less often in the training data are treated as unknown, like values that only occur later."""
 
 
 @final
 class SourceFactors:
-    """The factors of a task, by the names of their columns, in the order of the recipe."""
+    """The factors of a task, by column, in the order of the recipe."""
 
     def __init__(self, settings: Mapping[str, FactorConfig], source: str):
         self.settings, self._source = settings, source
@@ -55,13 +56,13 @@ class SourceFactors:
         return tuple(Factor(name, own[name].size, one.combine, one.dim, own[name].fingerprint) for name, one in self.settings.items())
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the values of every column. Raises DataError with the place of a record whose values are none."""
+        """Learn the values of every column. Raises DataError with the place of a record with invalid values."""
         for name, one in self.settings.items():
             texts = of_each(records, lambda record, name=name: self._values(record, name))  # type: ignore[misc]
             self._vocabularies[name] = FactorVocabulary.learn(texts, name, one.min_frequency)
 
     def encode(self, record: Record, places: Int[np.ndarray, " S"]) -> Int[np.ndarray, "S K"]:
-        """The values of each symbol, given the word that it belongs to. Raises DataError where values and words do not fit."""
+        """The values for each symbol, given its word. Raises DataError when the numbers of values and words differ."""
         columns = []
         for name in self.settings:
             numbers = np.append(self._vocabularies[name].encode(self._values(record, name)), NONE)  # the last one for no word, at -1
@@ -74,7 +75,7 @@ class SourceFactors:
         return {name: list(vocabulary.values) for name, vocabulary in self._vocabularies.items()}
 
     def restore(self, plain: Mapping[str, Sequence[str]]) -> None:
-        """Take what `to_plain` gave."""
+        """Restore the values of `to_plain`."""
         self._vocabularies = {name: FactorVocabulary(plain[name]) for name in self.settings}
 
     def _values(self, record: Record, name: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What to propose for pairs of texts: vocabularies by what the texts are made of, and sizes of the model."""
+"""Proposals for pairs of texts: vocabularies that suit the texts, and sizes of the model."""
 
 from antiphon.contracts.drafting import ColumnFacts, Draft, Look, Proposal
 from antiphon.features.vocabulary_size import subword_size
@@ -13,7 +13,7 @@ WIDTHS = (128, 256, 512)
 
 
 def draft(look: Look) -> Draft:
-    """For translation, and all that turns a text into another one."""
+    """Propose settings for translation, and other tasks that turn a text into another one."""
     source, target = guess_pair(look, SOURCES, TARGETS, "translation")
     read, said = look.columns[source], look.columns[target]
     spelt = read.words <= _SINGLE * read.filled
@@ -48,7 +48,7 @@ def draft(look: Look) -> Draft:
 
 
 def _tags(look: Look) -> Proposal | None:
-    """The columns without which one source has several right targets: the language, and which of three plural forms or more it is."""
+    """The columns without which one source has several correct targets: the language, and the plural form if there are three or more."""
     tags, reasons = list[str](), list[str]()
     language, form = look.columns.get(_LANGUAGE), look.columns.get(_FORM)
     if language is not None and language.distinct > 1:
@@ -61,7 +61,7 @@ def _tags(look: Look) -> Proposal | None:
 
 
 def widths() -> list[dict[str, Proposal]]:
-    """LSTMs of one layer, wider ones for longer trainings."""
+    """The widths of one-layer LSTMs, larger for longer training."""
     return [{"dim": Proposal(width, "{passes}")} for width in WIDTHS]
 
 

@@ -1,4 +1,4 @@
-"""Word alignments of a column, in Pharaoh's format (`0-0 1-2`, source by target, counted from 0), as links between symbols."""
+"""Turns word alignments in Pharaoh's format (`0-0 1-2`, source by target, counted from 0) into links between symbols."""
 
 import re
 
@@ -15,7 +15,7 @@ _LINK = re.compile(r"(\d+)-(\d+)")
 
 
 def word_links(value: object, column: str, source: str, target: str) -> Links:
-    """The links of a value of the column between the words of two texts. Raises DataError where there are none, or no such words."""
+    """The word links in a value of the column. Raises DataError for an invalid value, or words that do not exist."""
     wanted = f"`{column}` must be an alignment such as `0-0 1-2`, of words of the source by words of the target, but"
     if not isinstance(value, str):
         what = "is missing" if value is None else f"is {value!r:.40}"
@@ -36,7 +36,7 @@ def word_links(value: object, column: str, source: str, target: str) -> Links:
 
 
 def symbol_links(links: Links, source: Int[np.ndarray, " S"], target: Int[np.ndarray, " T"]) -> Int[np.ndarray, "M 2"]:
-    """Links between all symbols of words that are linked; `source` and `target` say which word each symbol belongs to."""
+    """Links between all symbols of linked words; `source` and `target` give the word of each symbol."""
     there = np.zeros((int(source.max(initial=0)) + 1, int(target.max(initial=0)) + 1), dtype=bool)
     there[links[:, 0], links[:, 1]] = True
     linked = there[np.ix_(source, target)] & (source != NO_WORD)[:, None] & (target != NO_WORD)[None, :]
@@ -46,8 +46,8 @@ def symbol_links(links: Links, source: Int[np.ndarray, " S"], target: Int[np.nda
 def side_places(
     feature: TextFeature | PretrainedText, symbols: Int[np.ndarray, " S"], text: str, before: str, *, closed: bool
 ) -> Int[np.ndarray, " S"] | None:
-    """The word of each symbol of a side as a task encodes it, `closed` by an end symbol or not; None where symbols that were drawn do not
-    tell. A side that says nothing has no words."""
+    """The word of each symbol of an encoded side, with an end symbol if `closed`; None if sampled symbols do not tell. An empty side has no
+    words."""
     spec = feature.spec
     inner = np.where(symbols >= spec.size, spec.unknown, symbols)  # open words
     inner = inner[:-1] if closed else inner

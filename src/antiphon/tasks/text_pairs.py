@@ -1,4 +1,4 @@
-"""Records with two texts: what the tasks that turn one text into another have in common.
+"""The common part of all tasks that turn one text into another.
 
 A source ends with the end symbol, so that it is never empty and the model sees where it ends. A target begins with the start symbol and
 ends with the end symbol. Tags (a language, a domain) are symbols of their own in front of the source.
@@ -41,7 +41,7 @@ from antiphon.tasks.text_tags import collect_tags
 
 
 class TextPairs(ExamplePerRecord):
-    """Records with two texts; a subclass says what the pair is good for."""
+    """Records with two texts; a subclass defines their relation."""
 
     not_encoded = frozenset({"vocabulary", "source_vocabulary", "target_vocabulary"})
 
@@ -55,7 +55,8 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def joint(self) -> bool:
-        """Whether both sides share one vocabulary that we learn. Those of a published tokenizer differ in what they put around a text."""
+        """Whether both sides share one vocabulary that we learn. The sides of a published tokenizer differ in what they add around a
+        text."""
         return isinstance(self.source_text, TextFeature) and self.settings.target_vocabulary is None
 
     @property
@@ -70,17 +71,17 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def kept_together(self) -> tuple[str, ...]:
-        """Sources, whatever is made of them: a sentence that is held out is learned with no other tag either."""
+        """Sources: no sentence is both held out and used in training, whatever its tags."""
         return (self.settings.source,)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know."""
+        """What the user should know after fitting."""
         return (*self.source_text.notes, *(() if self.joint else self.target_text.notes))
 
     @property
     def samples_encodings(self) -> bool:
-        """Whether `encode` with a seed draws one of several segmentations."""
+        """Whether `encode` with a seed samples one of several segmentations."""
         return self.source_text.sampling > 0 or self.target_text.sampling > 0
 
     @property
@@ -95,7 +96,7 @@ class TextPairs(ExamplePerRecord):
 
     @property
     def open_words(self) -> int:
-        """The most words of a source that get symbols of their own; 0 unless a joint vocabulary of words can do so."""
+        """The greatest number of words in a source that get symbols of their own; 0 unless a joint vocabulary of words supports it."""
         can = isinstance(self.source_text, TextFeature) and self.joint and self.source_text.can_be_open
         return self.settings.open_words if can else 0
 
@@ -110,12 +111,12 @@ class TextPairs(ExamplePerRecord):
         return [self.tag_symbols, self.factors.to_plain()] if self.factors else self.tag_symbols
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
-        """The texts of a folder, which are sources; nothing where a file is meant."""
+        """The texts in a folder, as sources; None for a file."""
         return open_documents(file, base, required, self.settings.source)
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabularies, also what stands before every text, and the values of the tag columns. `records` must be iterable several
-        times."""
+        """Learn the vocabularies, including the symbols before every text, and the values of the tag columns. `records` must be iterable
+        several times."""
         if self.settings.tags:
             taken = (*SPECIAL_PIECES, *BYTE_PIECES, *self.more_symbols())
             self.tag_symbols = collect_tags(records, self.settings.tags, taken)
@@ -151,7 +152,7 @@ class TextPairs(ExamplePerRecord):
         return TextPairs.encode(self, record, index) if seed is not None and lost else example
 
     def _encode_open(self, record: Record, index: int) -> Example:
-        """The record as symbols, with open words; the context is these words."""
+        """The record as symbols, with open words; the context holds these words."""
         reading, writing = self.source_text, self.target_text
         assert isinstance(reading, TextFeature), "only words of our own vocabulary can be open"
         assert isinstance(writing, TextFeature), "both sides share it"
@@ -174,7 +175,7 @@ class TextPairs(ExamplePerRecord):
     def _example(
         self, record: Record, source: np.ndarray, target: np.ndarray | None, index: int, words: tuple[str, ...] | None = None
     ) -> Example:
-        """Both sides with start and end. A side whose text says nothing is empty, whatever stands before it."""
+        """Both sides with start and end. An empty text stays empty, whatever is put before it."""
         end = self.source_text.spec.end  # not by way of `source_spec`, which takes a tenth of what encoding takes
         if not _says_something(self.source_text, text_of(record, self.settings.source)):
             closed = np.array([end])
@@ -195,14 +196,14 @@ class TextPairs(ExamplePerRecord):
         return self.settings.alignment is not None and self.settings.alignment in record and self.settings.target in record
 
     def _links(self, record: Record, source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
-        """The links between symbols; None where symbols that were drawn do not tell their words."""
+        """The links between symbols; None if sampled symbols do not tell their words."""
         column = str(self.settings.alignment)
         places = self._places(record, source, target)
         words = word_links(record[column], column, text_of(record, self.settings.source), text_of(record, self.settings.target))
         return None if places is None else symbol_links(words, *places)
 
     def _factors(self, record: Record, source: np.ndarray) -> np.ndarray | None:
-        """The factors of each symbol of the source; None where symbols that were drawn do not tell their words."""
+        """The factors of each symbol of the source; None if sampled symbols do not tell their words."""
         places = self._source_places(record, source)
         return None if places is None else self.factors.encode(record, places)
 
@@ -218,7 +219,7 @@ class TextPairs(ExamplePerRecord):
         return side_places(self.source_text, source, text, before, closed=closed)
 
     def word_places(self, record: Record) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " T"]]:
-        """The word of each symbol of the encoded source, and of the target without start and end; -1 of symbols of no word."""
+        """The word of each symbol of the encoded source, and of the target without start and end; -1 for symbols of no word."""
         example = TextPairs.encode(self, {name: value for name, value in record.items() if name != self.settings.alignment})
         assert example.target is not None, "there is a target to align"
         places = self._places(record, example.source, example.target[1:-1])
@@ -230,7 +231,7 @@ class TextPairs(ExamplePerRecord):
         return text_request(record, self._phrase_of, self.target_spec.unknown, self.target_text.opening, before=self.settings.target_prefix)
 
     def _phrase_of(self, record: Record) -> Callable[[str], tuple[int, ...]]:
-        """A part of the target as symbols; it may use the open words of the record's source."""
+        """A phrase of the target as symbols; it may use the open words of the record's source."""
         feature, most = self.target_text, self.open_words
         if not most or not isinstance(feature, TextFeature):
             return feature.phrase
@@ -238,12 +239,12 @@ class TextPairs(ExamplePerRecord):
         return lambda text: tuple(feature.encode_open(text, words, most, learn=False)[0].tolist())
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
-        """The best hypothesis as text, the others as alternatives; with an alignment also the pieces that it aligns."""
+        """The best hypothesis as text, the others as alternatives; with an alignment also the aligned pieces."""
         best, *others = (self._prediction(hypothesis, example) for hypothesis in hypotheses)
         return Prediction(best.value, best.hypothesis, tuple(others), best.details)
 
     def source_of(self, record: Record) -> str:
-        """The source text, for people."""
+        """The source text, for display."""
         return text_of(record, self.settings.source)
 
     def reference(self, record: Record) -> str:
@@ -251,7 +252,7 @@ class TextPairs(ExamplePerRecord):
         return text_of(record, self.settings.target)
 
     def restored(self, record: Record) -> str:
-        """The target text as its symbols say it, with words that can be copied from the source."""
+        """The target text as its symbols decode to, with words that can be copied from the source."""
         example = self.encode(record)
         assert example.target is not None, "there is a target to restore"
         text: str = self._prediction(Hypothesis(example.target[1:-1], 0.0, 0.0), example).value
@@ -283,7 +284,7 @@ class TextPairs(ExamplePerRecord):
             self.target_text.load(folder / "target")
 
     def lead(self, record: Record) -> tuple[str, ...]:
-        """The tags in front of a record's source."""
+        """The tags before a record's source."""
         tags = []
         for column in self.settings.tags:
             value = str(record.get(column))
@@ -297,7 +298,7 @@ class TextPairs(ExamplePerRecord):
         return ()
 
     def said_symbols(self) -> tuple[str, ...]:
-        """Symbols that targets hold beside their texts."""
+        """Further symbols in targets."""
         return ()
 
     def _make_features(self) -> None:
@@ -343,7 +344,7 @@ class TextPairs(ExamplePerRecord):
         return Prediction(text, hypothesis, (), details)
 
     def _timed(self, text: str, hypothesis: Hypothesis, example: Example) -> TimedText:
-        """The text with how many words of the source had been read when each of its words was said, that is, its last symbol."""
+        """The text, with the number of source words read when each of its words, that is, its last symbol, was output."""
         assert hypothesis.read is not None, "only what was said while reading knows this"
         source = words_in(example.source[example.source != self.source_spec.end], self.source_text.decode)
         begins = np.array([word.elements[0] if word.elements else 0 for word in source], dtype=np.int64)
@@ -352,7 +353,7 @@ class TextPairs(ExamplePerRecord):
         return TimedText(text, [int(np.searchsorted(begins, symbols)) for symbols in read], len(source))
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
-        """What is said so far, after each word of the source and once more at the end; `record` has what else a source needs (tags)."""
+        """The translation so far, after each word of the source and once more at the end; `record` has the other inputs (tags)."""
         if self.factors:
             raise ConfigError("`task.source_factors` must be left out for a stream of words, which come without any.")
         return stream_words(self, model, search, words, {**record, self.settings.source: ""})
@@ -371,5 +372,5 @@ def _says_something(feature: TextFeature | PretrainedText, text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _with(spec: TokenSpec, open_words: int, factors: tuple[Factor, ...]) -> TokenSpec:
-    """The spec of a side; asked for with every record, so it is not made each time."""
+    """The spec of a side, cached, as it is needed for every record."""
     return replace(spec, open_words=open_words, factors=factors)

@@ -1,4 +1,4 @@
-"""The settings that all tasks of two texts have, and which of them contradict each other."""
+"""The settings of all tasks with two texts, and checks for contradictions among them."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ from antiphon.tasks.source_factors import FactorConfig
 
 @runtime_checkable
 class TextPairsSettings(Protocol):
-    """What the settings of such a task have in common; the fields of the configs describe them."""
+    """The common settings of such tasks; the fields of the configs describe them."""
 
     @property
     def source(self) -> str: ...

@@ -1,4 +1,4 @@
-"""A text of several lines, predicted line by line and put together as it was.
+"""Splits a text of several lines, which are predicted one by one and joined as before.
 
 What stands between lines (line ends, blank lines, indentation) and at the edges of a text (blanks, no-break spaces) is not for a model of
 sentences, and most vocabularies lose it. So it is kept aside, and stands around the predictions as it stood around their sources.
@@ -22,14 +22,14 @@ _LINE_ENDS = frozenset("\n\r\v\f\u2028\u2029")
 @final
 @dataclass(frozen=True)
 class TextParts:
-    """The lines of a text that say something, and what stands around them: before the first, between two, behind the last."""
+    """The lines of a text that are not blank, and the text around them: before the first, between two, after the last."""
 
     lines: tuple[str, ...]
     around: tuple[str, ...]
 
     @staticmethod
     def of(text: str) -> "TextParts":
-        """The parts of a text; no line where it is blank."""
+        """The parts of a text; no lines if it is blank."""
         if (line := text.strip()) and _LINE_ENDS.isdisjoint(text):  # most texts
             begin = text.index(line)
             return TextParts((line,), (text[:begin], text[begin + len(line) :]))
@@ -48,7 +48,8 @@ class TextParts:
         return TextParts(tuple(lines), tuple(around))
 
     def joined(self, predictions: Sequence[Prediction]) -> Prediction:
-        """The prediction for the whole, from one for each line; its alternatives are the second best of all lines, the third best, ..."""
+        """The prediction for the whole text, from those for its lines; its alternatives are all second-best lines, all third-best lines,
+        ..."""
         assert len(predictions) == len(self.lines) > 0, f"{len(self.lines)} lines need as many predictions, not {len(predictions)}"
         others = (self._one(found) for found in zip(*(one.alternatives for one in predictions), strict=False))
         return replace(self._one(predictions), alternatives=tuple(others))
@@ -63,7 +64,7 @@ class TextParts:
 
 
 def _alignment(predictions: Sequence[Prediction]) -> np.ndarray | None:
-    """Each line attends to itself: blocks on a diagonal."""
+    """Each line's alignment with itself: blocks on a diagonal."""
     blocks = [one.hypothesis.alignment for one in predictions]
     found = [block for block in blocks if block is not None]
     if len(found) < len(blocks):
@@ -77,7 +78,7 @@ def _alignment(predictions: Sequence[Prediction]) -> np.ndarray | None:
 
 
 def _details(predictions: Sequence[Prediction]) -> Iterator[tuple[str, list[Any]]]:
-    """The pieces of all lines one behind another, and what was copied, from places in all of them."""
+    """The pieces of all lines concatenated, and the copied symbols, with places counted over all lines."""
     for name in ("source_pieces", "target_pieces"):
         if all(name in one.details for one in predictions):
             yield name, [piece for one in predictions for piece in one.details[name]]

@@ -1,4 +1,4 @@
-"""The texts of a record, and what it asks of its output: `prefix` (a text), `required`, `banned` and `hot_words` (a text or several).
+"""Parses a record's texts and requests: `prefix` (a text), `required`, `banned` and `hot_words` (a text or several).
 
 What must or should be said must be sayable: a prefix, a required phrase or a hot word that the vocabulary has no symbols for is refused.
 What must not be said and cannot be said is no wish at all.
@@ -17,7 +17,7 @@ Phrase = Callable[[str], tuple[int, ...]]
 def text_request(
     record: Record, phrase_of: Callable[[Record], Phrase], unknown: int, opening: tuple[int, ...] = (), *, before: str = ""
 ) -> Request:
-    """The request, with an opening that no output is without, and a text `before` the record's own prefix.
+    """The request, with the beginning of every output, and a text `before` the record's own prefix.
 
     `phrase_of(record)` is asked only where there is something to say; `unknown` is the symbol of what the vocabulary does not know.
 
@@ -58,7 +58,7 @@ def _phrases(record: Record, field: str) -> Iterator[str]:
 
 
 def text_of(record: Record, column: str) -> str:
-    """The text in a column. Raises DataError when there is something else."""
+    """The text in a column. Raises DataError for another value."""
     value = record.get(column)
     if not isinstance(value, str):
         what = f"is {type(value).__name__} {value!r:.80}" if value is not None else "is null" if column in record else "is missing"

@@ -1,4 +1,4 @@
-"""A text that is translated while it is spoken: words of the source in, words of the target out as soon as they are decided."""
+"""Simultaneous translation of a text: words of the source in, words of the target out as soon as they are decided."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -17,7 +17,7 @@ from antiphon.tasks.growing_words import GrowingWords
 
 @runtime_checkable
 class _Texts(Protocol):
-    """What is asked of the task."""
+    """The methods of the task that are used."""
 
     @property
     def source_columns(self) -> tuple[str, ...]: ...
@@ -34,7 +34,7 @@ class _Texts(Protocol):
 
 
 def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Mapping[str, Any]) -> Iterator[Prediction]:
-    """What is said so far, after each word, and once more at the end.
+    """The translation so far, after each word, and once more at the end.
 
     `details`: `read` counts the words of the source so far, `words` has the words that are decided, each with how many had been read
     (`after`), and `final` is true of the last prediction, which is that of the whole.
@@ -75,7 +75,7 @@ def stream_words(task: _Texts, model: Seq2SeqModel, search: Any, words: Iterable
 
 
 def _check(search: Any) -> None:
-    """Refuse what only a search in the whole source does."""
+    """Refuse settings that need the whole source."""
     for name in ("ctc_weight", "language_model", "length_reward", "hot_words"):
         field = getattr(type(search), "__dataclass_fields__", {}).get(name)
         if field is not None and getattr(search, name) != field.default:
@@ -83,7 +83,7 @@ def _check(search: Any) -> None:
 
 
 def _checked(words: Iterable[str]) -> Iterator[str]:
-    """Words one by one; a text of several is several."""
+    """Words one by one; texts of several words are split."""
     if isinstance(words, str):
         words = words.split()
     for word in words:
@@ -101,7 +101,7 @@ def _are_words(spec: TokenSpec) -> bool:
 
 
 class _Shown:
-    """The words that are decided, with how many of the source had been read."""
+    """The words that are decided, with the number of source words read by then."""
 
     def __init__(self, decode: Callable[[np.ndarray], str], *, at_once: bool):
         self._growing, self._at_once = GrowingWords(decode), at_once
@@ -109,7 +109,7 @@ class _Shown:
         self._told = 0
 
     def extend(self, elements: np.ndarray, read: int, *, final: bool) -> None:
-        """Take in all symbols so far."""
+        """Process all symbols so far."""
         complete, last = self._growing.extend(elements)
         self._told += len(complete)
         fresh = [word.text for word in complete]

@@ -1,4 +1,4 @@
-"""The values of columns (a language, a domain) as symbols in front of a text."""
+"""Encodes values of columns (a language, a domain) as symbols before a text."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -22,8 +22,8 @@ def collect_tags(records: Iterable[Record], columns: Sequence[str], taken: Colle
 
 
 def tag_symbol(value: str, taken: Collection[str]) -> str:
-    """The symbol of a tag's value, `<de>`. Symbols have no blanks, so these are written as in addresses of the web, `<New%20York>`, and so
-    is the first letter where others have the symbol (`<s>` begins a text); values that differ have symbols that differ."""
+    """The symbol for a tag's value, `<de>`. Symbols have no blanks, so these are percent-encoded, `<New%20York>`, as is the first letter if
+    another symbol has the same name (`<s>` begins a text); different values have different symbols."""
     written = "".join(_escaped(letter) if letter.isspace() or letter in "%\u2581" else letter for letter in value)
     return f"<{_escaped(value[0])}{written[1:]}>" if f"<{written}>" in taken else f"<{written}>"
 

@@ -1,4 +1,4 @@
-"""Text to text: a sentence and its translation, a word and its pronunciation, a date and its normal form."""
+"""Translation, or any text-to-text task: a sentence and its translation, a word and its pronunciation, a date and its normal form."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ _PAIRS = "memory.json"
 
 @config
 class TranslationConfig:
-    """Which columns hold the texts, and how texts become symbols."""
+    """Which columns hold the texts, and how they are encoded."""
 
     name: Literal["translation"] = "translation"
     """The name of this task."""
@@ -51,29 +51,29 @@ class TranslationConfig:
     source_prefix: str = ""
     """Text put before every source, such as `translate English to German: `."""
     target_prefix: str = ""
-    """Text that every target begins with; predictions are forced to begin with it, and it is removed from them."""
+    """Text that begins every target; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
-    """Columns whose values (a language code, a domain) become one symbol each in front of the source."""
+    """Columns whose values (a language code, a domain) become one symbol each before the source."""
     source_factors: dict[str, FactorConfig] | None = None
-    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each joins the
-    vectors of the encoder, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
+    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each is combined
+    with the encoder's embeddings, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     alignment: str | None = None
-    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
-    space), that attention learns from with `training.loss.guided_alignment`."""
+    """Column with word alignments, such as `0-0 1-2` (Pharaoh's format: source words by target words, from 0, separated by white space), on
+    which attention is trained with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 0
-    """With one `vocabulary` of kind `word`: so many words of each source that the vocabulary does not have may be copied, by a model with
-    `head: pointer`."""
+    """With one `vocabulary` of kind `word`: this many words of each source outside of the vocabulary may be copied, by a model with `head:
+    pointer`."""
     lines: Literal["apart", "together"] = "apart"
-    """How a text of several lines is predicted: each line by itself, with line ends, blank lines and the blanks at its edges kept as they
-    are, or the whole at once (`together`), by a model that has learned from such texts."""
+    """How a text of several lines is predicted: each line separately, with line ends, blank lines and the blanks at its edges kept
+    (`apart`), or the whole at once (`together`), by a model that was trained on such texts."""
     context: ContextConfig | None = None
-    """Sentences of the same document that are read before each; null reads each sentence by itself."""
+    """Preceding sentences of the same document that are read with each; null reads each sentence alone."""
     matches: MatchConfig | None = None
-    """What was translated before, of a similar source, is read behind each source; null reads each by itself. {} finds such matches in the
-    training data. `data.limits.max_source_length` counts both."""
+    """The translation of a similar source is appended to each source; null reads each source alone. {} finds such matches in the training
+    data. `data.limits.max_source_length` counts both."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -98,7 +98,7 @@ class TranslationConfig:
 
 @final
 class Translation(TextPairs):
-    """A text and what it is turned into."""
+    """A text and the text to turn it into."""
 
     name = "translation"
     not_encoded = TextPairs.not_encoded | {"lines", "context"}  # with a context it is another task
@@ -110,28 +110,28 @@ class Translation(TextPairs):
         super().__init__(settings)
 
     def more_symbols(self) -> tuple[str, ...]:
-        """The one between a source and its match."""
+        """The separator of a source and its match."""
         return () if self.matches is None else (self.matches.settings.separator,)
 
     def open_file(self, file: FileConfig, base: Path, required: Sequence[str]) -> DocumentFolder | None:
-        """The texts of a folder, which are sources, with the lines that they have; nothing where a file is meant."""
+        """The texts in a folder, as sources, split into lines; None for a file."""
         return open_documents(file, base, required, self.settings.source, as_written=self._apart)
 
     # ------------------------------------------------------------------------------------------------------------- matches
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn from the records, and keep them where their matches are to be found in them."""
+        """Fit on the records, and keep them if matches are to be found in them."""
         super().fit(records)
         if self.matches is not None and self.matches.settings.stored:
             self.matches.remember(records)
 
     @property
     def lacks_memory(self) -> bool:
-        """Whether matches are read, and there is nothing yet to find them in."""
+        """Whether matches are used, but there are no records yet to find them in."""
         return self.matches is not None and self.matches.memory is None
 
     def remember(self, records: Iterable[Record]) -> None:
-        """Find matches among these records from now on, if matches are read. Raises DataError where none of them is a pair."""
+        """Find matches among these records from now on, if matches are used. Raises DataError where none of them is a pair."""
         if self.matches is not None:
             self.matches.remember(records)
 
@@ -140,18 +140,18 @@ class Translation(TextPairs):
         return splits if self.matches is None else self.matches.matched(splits)
 
     def in_order(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record or text with its match, if matches are read."""
+        """Each record or text with its match, if matches are used."""
         return iter(records) if self.matches is None else self.matches.of(records)
 
     def remarks(self, items: Sequence[Record]) -> Sequence[str]:
-        """How many of the items have a match, if matches are read."""
+        """The number of items with a match, if matches are used."""
         if self.matches is None:
             return ()
         found = sum(bool(self.matches.text_of(item)) for item in items)
         return (f"{found:,} of {len(items):,} records were read with a match.",)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
-        """The record as symbols, the source with its match behind it."""
+        """The record as symbols, the source followed by its match."""
         return self._with_match(super().encode(record, index, seed=seed), record)
 
     def encode_many(self, records: Sequence[tuple[int, Record]]) -> list[Example]:
@@ -163,7 +163,7 @@ class Translation(TextPairs):
         return [self._with_match(one, record) for one, (_, record) in zip(super().encode_many(records), records, strict=True)]
 
     def _with_match(self, example: Example, record: Record) -> Example:
-        """What is empty stays empty. Raises DataError for a source that holds the separator."""
+        """The source with its match; an empty one stays empty. Raises DataError for a source that contains the separator."""
         if self.matches is None:
             return example
         if self.matches.settings.separator in text_of(record, self.settings.source):
@@ -176,18 +176,18 @@ class Translation(TextPairs):
         return replace(example, source=source)
 
     def word_places(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
-        """The word of each symbol of both sides; a match has none of the words."""
+        """The word of each symbol of both sides; symbols of a match belong to no word."""
         read, said = super().word_places(record)
         return np.append(read, np.full(len(self.encode(record).source) - len(read), NO_WORD)), said
 
     def stream_text(self, model: Seq2SeqModel, search: Any, words: Iterable[str], record: Record) -> Iterator[Prediction]:
-        """As of every text. Raises ConfigError where matches are read, which need the whole source."""
+        """Like for every text. Raises ConfigError if matches are used, which need the whole source."""
         if self.matches is not None:
             raise ConfigError("`task.matches` must be left out for a stream of words, since a match is found for the whole source.")
         return super().stream_text(model, search, words, record)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabularies and tags, and the pairs that matches are found in, where they are to be stored."""
+        """Write the vocabularies and tags, and the pairs to find matches in, if they are to be stored."""
         super().save(folder)
         if self.matches is not None and self.matches.settings.stored and self.matches.memory is not None:
             checkpoint.write_json(folder / _PAIRS, {"pairs": self.matches.memory.pairs()})
@@ -202,7 +202,7 @@ class Translation(TextPairs):
     # --------------------------------------------------------------------------------------------------------------- lines
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or its lines. An opening is that of the first line.
+        """The record, or its lines. A prefix belongs to the first line.
 
         Raises DataError when something must be said, which cannot be asked of every line.
         """
@@ -233,7 +233,7 @@ class Translation(TextPairs):
 
 
 def build(settings: TranslationConfig) -> Translation | DocumentTranslation:
-    """The task: of sentences, or of sentences in documents."""
+    """The task: for sentences, or for sentences in documents."""
     if settings.context is None:
         return Translation(settings)
     return DocumentTranslation(settings, settings.context, apart=settings.lines == "apart")

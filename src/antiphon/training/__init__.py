@@ -1,1 +1,1 @@
-"""The loop: step, optimizers, schedules, evaluation, logs."""
+"""Training: the loop with its steps, optimizers, schedules, validation and logs."""

@@ -1,4 +1,4 @@
-"""Adafactor, with exactly the step size that it is given.
+"""The optimizer Adafactor, with exactly the given step size.
 
 Unusual: `torch.optim.Adafactor` takes `min(lr, 1 / sqrt(step))`, so a schedule is cut short without a word, and its floor under gradients
 (the machine epsilon, where the paper has 1e-30) is above what gradients of long texts often are. Its state is kept under the same names.
@@ -28,7 +28,7 @@ class Adafactor(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Change every parameter that has a gradient. There are no closures."""
+        """Update every parameter that has a gradient. Closures are not supported."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -38,7 +38,7 @@ class Adafactor(torch.optim.Optimizer):
                     parameter.sub_(update * (scale * group["lr"]))
 
     def _relative_update(self, parameter: Tensor) -> Tensor:
-        """The gradient over the root of its mean square, with a root mean square of at most 1."""
+        """The gradient divided by the root of its mean square, rescaled to a root mean square of at most 1."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         state["step"] = state.get("step", torch.tensor(0.0)) + 1

@@ -1,4 +1,4 @@
-"""Averages of weights: over the steps while training (EMA), and over the last checkpoints at the end."""
+"""Averages of weights: over the steps of training (EMA), and over the last checkpoints at the end."""
 
 from collections.abc import Mapping, Sequence
 from typing import final
@@ -23,7 +23,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int, skipped: Float[Tensor, ""]) -> None:
-        """Move towards the weights after update number `step` (from 1), unless `skipped` is 1: then stay; it is not waited for."""
+        """Move towards the weights after update number `step` (from 1), unless `skipped` is 1; the device is not waited for."""
         decay = min(self.decay, (1 + step) / (10 + step))
         parameters = dict(model.named_parameters())
         mean = [local(tensor) for tensor in self.tensors.values()]
@@ -33,7 +33,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:
-        """Exchange the model's weights and the averages."""
+        """Swap the model's weights and the averages."""
         parameters = dict(model.named_parameters())
         for name, tensor in self.tensors.items():
             kept = parameters[name].detach().clone()
@@ -42,7 +42,7 @@ class MovingAverage:
 
 
 def mean_weights(checkpoints: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of several checkpoints' tensors (Vaswani et al. 2017); whole numbers are taken from the last."""
+    """The mean of several checkpoints' tensors (Vaswani et al. 2017); integers are taken from the last one."""
     last = checkpoints[-1]
     return {
         name: torch.stack([weights[name].double() for weights in checkpoints]).mean(dim=0).to(tensor.dtype)

@@ -26,7 +26,7 @@ from antiphon.training.distributed import Ranks
 @final
 @dataclass(frozen=True)
 class Pinned:
-    """Puts batches together in memory that a GPU copies from while it computes. In processes without the GPU it is ordinary memory."""
+    """Collates batches in pinned memory, from which a GPU copies while it computes. In processes without the GPU it is ordinary memory."""
 
     together: Callable[[Sequence[Example]], Batch]
 
@@ -38,7 +38,7 @@ class Pinned:
 
 @final
 class TrainingBatches:
-    """This rank's part of each global batch. `say` is told when worker processes cannot go on; with `stands_in` it is never None.
+    """This rank's part of each global batch. `say` is called when worker processes cannot go on; with `stands_in` the part is never None.
 
     Raises ConfigError for workers that would have nothing to do.
     """
@@ -81,18 +81,18 @@ class TrainingBatches:
         self._estimate: int | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]:
-        """Batches of an epoch, from number `start` on."""
+        """The batches of an epoch, from number `start` on."""
         return self.loader.batches(epoch, start)
 
     def estimate(self) -> int:
-        """About how many batches an epoch has."""
+        """The approximate number of batches in an epoch."""
         if self._estimate is None:
             self._estimate = self.sampler.estimate_batches()
         return self._estimate
 
 
 def check_packing(settings: BatchingConfig, inputs: DecoderInputs, model: Seq2SeqModel) -> None:
-    """Raise ConfigError when several pairs are to stand in one row, and the model cannot keep them apart."""
+    """Raise ConfigError when several pairs are to be packed in one row, but the model cannot keep them apart."""
     if not settings.pack:
         return
     if not isinstance(inputs, TeacherForcingConfig):

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: their names, which are kept, the links `best` and `last`, and the mean of the last ones."""
+"""The checkpoints of a run: their names, which ones are kept, the links `best` and `last`, and the mean of the last ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ AVERAGE = "average"
 
 @final
 class Checkpoints:
-    """Those of the run in `folder`. `header` is what each says about itself, and `keep` how many stay besides the best.
+    """The checkpoints of the run in `folder`. `header` is written into each, and `keep` is the number that stay besides the best.
 
     A passing checkpoint is there for resuming only: the next one replaces it, so that a run that was stopped keeps (and averages) the
     same ones as a run that never was.
@@ -27,12 +27,12 @@ class Checkpoints:
         self.folder, self.header, self.state, self.keep = folder, header, state, keep
 
     def with_one_more(self, progress: Progress) -> Progress:
-        """Progress that keeps the checkpoint of this step, and those before it that still are to be kept."""
+        """The progress with the checkpoint of this step added, and those before it that are still to be kept."""
         kept = (*progress.kept, progress.step)
         return replace(progress, kept=tuple(step for step in kept if step in kept[-self.keep :] or step == progress.best_step))
 
     def write(self, progress: Progress, scores: Mapping[str, float], *, best: bool) -> None:
-        """Save this step, with the scores that a validation found here, if there was one.
+        """Save this step, with the scores of its validation, if there was one.
 
         Where weights are sharded, all processes call it, and the first one writes what is not in shards.
         """
@@ -54,7 +54,8 @@ class Checkpoints:
         self._remove_others(progress)
 
     def tidy(self, progress: Progress) -> None:
-        """Make the folder what it was right after a checkpoint: a kill may have come before the links, or later checkpoints."""
+        """Restore the state of the folder right after a checkpoint: a kill may have come before the links, or later checkpoints may
+        exist."""
         best = self._of(progress.best_step)
         if best.is_dir():
             checkpoint.point(self.folder / "best", best)
@@ -66,7 +67,7 @@ class Checkpoints:
         return mean_weights([checkpoint.read(self._of(step)).weights() for step in steps])
 
     def write_average(self, step: int, scores: Mapping[str, float], averaged: Sequence[int]) -> None:
-        """Save the model, which holds the mean of the checkpoints of the steps `averaged`, as the best."""
+        """Save the model, which holds the mean of the checkpoints of the steps in `averaged`, as the best."""
         folder = self.folder / "checkpoints" / AVERAGE
         header = {**self.header, "step": step, "scores": dict(scores), "averaged": list(averaged)}
         weights = self.state.whole_weights()

@@ -1,4 +1,4 @@
-"""What a machine must have so that `torch.compile` and AOTInductor can work on it."""
+"""The requirements of `torch.compile` and AOTInductor on a machine."""
 
 import importlib.util
 import shutil
@@ -10,7 +10,8 @@ import torch
 
 
 def lacks(device: torch.device, *, headers: bool = True) -> str:
-    """What is missing to compile for a device, as a clause such as "it needs a C++ compiler ..., but there is none"; "" when nothing is.
+    """What is missing to compile for a device, as a clause such as "it needs a C++ compiler ..., but there is none"; "" when nothing is
+    missing.
 
     headers   whether those of Python are needed, as by all that is called from Python
     """
@@ -30,7 +31,7 @@ def lacks(device: torch.device, *, headers: bool = True) -> str:
 
 
 def _compilers() -> list[str]:
-    """Those that torch would ask, in turn."""
+    """The compilers that torch would try, in order."""
     from torch._inductor import config
 
     names = config.cpp.cxx if isinstance(config.cpp.cxx, tuple | list) else (config.cpp.cxx,)

@@ -1,4 +1,4 @@
-"""The layers of a model compiled while they learn (`torch.compile`; Ansel et al. 2024, "PyTorch 2").
+"""Compiles the layers of a model for training (`torch.compile`; Ansel et al. 2024, "PyTorch 2").
 
 Each block (`Seq2SeqModel.blocks`) is compiled by itself, and blocks of one class share their graphs, so a deep model takes no longer to
 compile than a shallow one. Sizes are symbols from the first batch on: batches of other lengths need no other graph, except that one row or
@@ -25,45 +25,45 @@ BACKEND = "inductor"
 
 @dataclass(frozen=True)
 class Compiled:
-    """How long compiling took, in seconds, and how many graphs came of it; of this process, whatever it compiled."""
+    """The time that compiling took, in seconds, and the number of graphs compiled by this process."""
 
     seconds: float = 0.0
     graphs: int = 0
 
     @classmethod
     def so_far(cls) -> "Compiled":
-        """Since the process began."""
+        """The totals since the process began."""
         from torch._dynamo.utils import calculate_time_spent, counters
 
         return cls(float(calculate_time_spent()["total_wall_time"]), counters["stats"]["unique_graphs"])
 
     def since(self, before: "Compiled") -> "Compiled":
-        """What came between."""
+        """The difference from an earlier state."""
         return Compiled(self.seconds - before.seconds, self.graphs - before.graphs)
 
 
 @final
 class Compilation:
-    """What has been compiled since it was made, for who measures speed and for the log."""
+    """What has been compiled since this object was made, for measurements of speed and for the log."""
 
     def __init__(self) -> None:
         self._began = self._timed = self._said = Compiled.so_far()
 
     def seconds(self) -> float:
-        """How long compiling took since this was last asked."""
+        """The time spent compiling since the last call."""
         now = Compiled.so_far()
         found, self._timed = now.since(self._timed).seconds, now
         return found
 
     def news(self) -> Compiled | None:
-        """All that was compiled, if there is more than when this was last asked."""
+        """All that was compiled, if there is more than at the last call."""
         now = Compiled.so_far()
         more, self._said = now.graphs > self._said.graphs, now
         return now.since(self._began) if more else None
 
 
 def compile_blocks(model: Seq2SeqModel, device: torch.device) -> Compilation:
-    """Compile the layers of a model in place, each when it first learns.
+    """Compile the layers of a model in place, each when it is first used in training.
 
     Raises ConfigError when the model has none that can be, or this machine lacks what it takes.
     """
@@ -78,7 +78,7 @@ def compile_blocks(model: Seq2SeqModel, device: torch.device) -> Compilation:
 
 
 def check_compiling(model: Seq2SeqModel, device: torch.device) -> None:
-    """Raise ConfigError when a model cannot be compiled on a device."""
+    """Raise ConfigError when a model cannot be compiled for a device."""
     if not _blocks(model):
         raise ConfigError(
             f"`training.compile` must be false for this {type(model).__name__}, which has no layers of attention of its own: recurrent ones"
@@ -90,21 +90,21 @@ def check_compiling(model: Seq2SeqModel, device: torch.device) -> None:
 
 
 def _blocks(model: Seq2SeqModel) -> list[nn.Module]:
-    """Those that are given all tensors by place."""
+    """The layers that get all their tensors as positional arguments."""
     return [block for block in model.blocks() if getattr(block, "stands_alone", False)]
 
 
 @final
 @dataclass(frozen=True)
 class _Forward:
-    """The `forward` of a block: compiled where it learns, as it was elsewhere."""
+    """The `forward` of a layer: compiled in training, unchanged elsewhere."""
 
     block: nn.Module
     plain: Callable[..., Any]
     compiled: Callable[..., Any]
 
     def __call__(self, *arguments: Any) -> Any:
-        """Raises TrainingError when torch cannot compile it."""
+        """Call the layer. Raises TrainingError when torch cannot compile it."""
         if not self.block.training or not torch.is_grad_enabled():
             return self.plain(self.block, *arguments)
         with compiling_said():
@@ -113,7 +113,7 @@ class _Forward:
 
 @contextmanager
 def compiling_said() -> Iterator[None]:
-    """Within it, what torch cannot compile is a TrainingError; the way back of a layer is compiled when it is first gone."""
+    """A context in which failures to compile raise TrainingError; a layer's backward pass is compiled when it is first run."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What the decoder reads in training: the truth, now and then its own predictions, or nothing but what is known in advance.
+"""The decoder's inputs in training: the reference, sometimes the model's own predictions, or only what is known in advance.
 
 Unusual here: scheduled sampling (Bengio et al. 2015) is done in parallel passes (Mihaylova and Martins 2019): a first pass predicts every
 element from the true inputs, the next one reads a mixture of truth and predictions. That needs only `decode`, so it serves recurrent
@@ -40,20 +40,21 @@ class TeacherForcingConfig:
 
 @config
 class ScheduledSamplingConfig:
-    """The decoder reads the true previous element with a probability that changes over the steps, else a predicted one."""
+    """The decoder reads the true previous element with a probability that changes over the steps, and otherwise a predicted one."""
 
     name: Literal["scheduled_sampling"] = "scheduled_sampling"
     """The name of this policy."""
     schedule: Literal["constant", "linear", "inverse_sigmoid"] = "inverse_sigmoid"
-    """How the probability of the truth falls: not at all (constant, at `end`), linearly from 1 to `end`, or as k / (k + exp(step / k))."""
+    """How the probability of the true element falls: not at all (constant, at `end`), linearly from 1 to `end`, or as k / (k + exp(step /
+    k))."""
     steps: Annotated[int, Field(gt=0)] = 2000
     """Steps until a linear schedule reaches `end`; the k of inverse_sigmoid."""
     end: Share = 0.5
-    """The lowest probability of the truth."""
+    """The lowest probability of the true element."""
     passes: Annotated[int, Field(ge=1)] = 1
-    """Passes that make predictions before the one that learns."""
+    """Passes that make predictions before the one that computes gradients."""
     sample: bool = False
-    """Draw predictions from the output distribution instead of taking the most probable."""
+    """Sample predictions from the output distribution instead of taking the most probable."""
 
 
 @config
@@ -69,7 +70,7 @@ DecoderInputsConfig = Annotated[DecoderInputs, Choice("teacher_forcing")]
 
 
 def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
-    """How often the decoder reads the truth after `step` updates."""
+    """The probability that the decoder reads the true element after `step` updates."""
     if settings.schedule == "constant":
         return settings.end
     if settings.schedule == "linear":
@@ -79,7 +80,7 @@ def truth_probability(settings: ScheduledSamplingConfig, step: int) -> float:
 
 
 def check_inputs(settings: DecoderInputs, model: Seq2SeqModel) -> None:
-    """Raise ConfigError when the policy is `scheduled_sampling` and the model does not read what it said before."""
+    """Raise ConfigError when the policy is `scheduled_sampling` and the model does not read its own outputs."""
     if isinstance(settings, ScheduledSamplingConfig) and not isinstance(model, StepwiseModel):
         raise ConfigError(
             "`training.decoder_inputs` must not be `scheduled_sampling` for a model without steps (such as `encoder_only`), which does not"
@@ -88,7 +89,7 @@ def check_inputs(settings: DecoderInputs, model: Seq2SeqModel) -> None:
 
 
 def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded) -> Padded:
-    """What the decoder reads when its loss is measured: the truth, unless the policy is `direct`.
+    """The decoder's inputs for measuring its loss: the reference, unless the policy is `direct`.
 
     Raises ConfigError when the policy is `direct` and the model writes symbols.
     """
@@ -100,7 +101,7 @@ def inputs_to_measure(settings: DecoderInputs, model: Seq2SeqModel, inputs: Padd
 def decode_for_training(
     settings: DecoderInputs, model: Seq2SeqModel, inputs: Padded, memory: Memory, step: int, *, attention: bool = False
 ) -> Output:
-    """The output that the loss sees, under the policy; with its attention where the loss looks at it."""
+    """The output for the loss, under the policy; with attention weights if the loss needs them."""
     inputs = inputs_to_measure(settings, model, inputs)
     mixed = inputs
     if isinstance(settings, ScheduledSamplingConfig):
@@ -115,7 +116,7 @@ def decode_for_training(
 
 
 def predicted_places(inputs: Padded, probability: float) -> Bool[Tensor, "B T"]:
-    """Where the decoder is to read what it said instead of the truth: never first, and never in padding."""
+    """Where the decoder is to read its predictions instead of the reference: never at the first element, and never in padding."""
     keep = torch.rand(inputs.values.shape[:2], device=inputs.values.device) < probability
     keep[:, 0] = True
     return ~keep & inputs.mask
@@ -124,7 +125,7 @@ def predicted_places(inputs: Padded, probability: float) -> Bool[Tensor, "B T"]:
 def predicted(
     output: Output, inputs: Padded, places: Bool[Tensor, "B T"], target: Spec, *, sample: bool
 ) -> Int[Tensor, " N"] | Float[Tensor, "N C"]:
-    """What was said one step before each place that is True, by a decoder that read `inputs`.
+    """The predictions one step before each place that is True, by a decoder with these `inputs`.
 
     The logits of a batch are never in memory at once.
     """
@@ -137,8 +138,8 @@ def predicted(
 
 
 def predict(said: Any, *, symbols: bool, sample: bool) -> Int[Tensor, " N"] | Float[Tensor, "N C"]:
-    """Elements from what a head says of N steps: symbols from logits, draws or means from a distribution, medians of quantiles, points as
-    they are."""
+    """Elements from a head's output for N steps: symbols from logits, samples or means from a distribution, medians of quantiles, points
+    unchanged."""
     if isinstance(said, Quantiles):
         return median_of(said)
     if isinstance(said, torch.distributions.Distribution):
@@ -153,7 +154,7 @@ def predict(said: Any, *, symbols: bool, sample: bool) -> Int[Tensor, " N"] | Fl
 def mix(
     truth: Tensor, elements: Int[Tensor, " N"] | Float[Tensor, "N C"], places: Bool[Tensor, "B T"]
 ) -> Int[Tensor, "B T"] | Float[Tensor, "B T width"]:
-    """Inputs that are the truth but at the N places, where they are these elements. What is known in advance stays."""
+    """Inputs that are the reference, except at the N places, where they are the given elements. Values known in advance are kept."""
     mixed = truth.clone()
     said = mixed if truth.dim() == 2 else mixed[..., : elements.shape[-1]]
     said[places] = elements.to(truth.dtype)

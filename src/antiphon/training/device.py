@@ -1,4 +1,4 @@
-"""Where a model computes: a name in, a device that is really there out; and what it says when its memory does not suffice."""
+"""Selects the device by name, checks that it exists, and recognizes its out-of-memory errors."""
 
 import torch
 
@@ -6,7 +6,7 @@ from antiphon.errors import ConfigError
 
 
 def find_device(name: str, setting: str) -> torch.device:
-    """The device called cpu, cuda, cuda:1, mps or auto (a GPU with CUDA, else one of Apple's, else the CPU).
+    """The device with the name cpu, cuda, cuda:1, mps or auto (a GPU with CUDA, else one of Apple's, else the CPU).
 
     Raises ConfigError, which speaks of `setting`, when this machine has no such device.
     """
@@ -25,7 +25,7 @@ def find_device(name: str, setting: str) -> torch.device:
 
 
 def _missing(device: torch.device) -> str:
-    """What this machine lacks; "" when the device is there."""
+    """What this machine lacks for a device; "" when the device exists."""
     if device.type == "cuda":
         if not torch.cuda.is_available():
             return "PyTorch finds no GPU with CUDA"
@@ -37,7 +37,7 @@ def _missing(device: torch.device) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice."""
+    """Whether an error means that memory does not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "not enough memory" in str(error) or "can't allocate memory" in str(error).lower()

@@ -1,4 +1,4 @@
-"""One process or many: the rank, the device, and sums over all ranks.
+"""Training in one process or many: the rank, the device, and sums over all ranks.
 
 Started by `torchrun`, every rank takes its rows of the same global batch, and gradients are summed in one flat all-reduce. There is no
 wrapper around the model: a rank may run its micro-batches in any number of pieces (see `step.py`), which hooks would not allow.
@@ -35,26 +35,26 @@ _FAILED = "antiphon/failed"
 
 @config
 class DistributedConfig:
-    """How several processes share the work. By itself each has the whole model, and only gradients are exchanged (DDP)."""
+    """How several processes share the work. By default each holds the whole model, and only gradients are exchanged (DDP)."""
 
     shard: bool = False
     """Divide weights, gradients and the optimizer's state among the processes (FSDP2), for models that are too large for one of them."""
     offload: bool = False
-    """With `shard`: keep the shards in the memory of the machine and update them there; a GPU has those of one layer at a time. For models
-    that are too large for the GPUs together; each update waits for the copies and for the CPU."""
+    """With `shard`: keep the shards in the machine's memory and update them there; a GPU only holds those of one layer at a time. For
+    models that are too large for all GPUs together; each update waits for the copies and for the CPU."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = 30.0
-    """How long a process may keep the others waiting while they train; then it is named with the place where it hangs, and all end. Null
-    waits without end."""
+    """How long a process may keep the others waiting in training; then it is named with the place where it hangs, and all end. Null waits
+    forever."""
 
     def shards(self, world: int) -> bool:
-        """Whether so many processes have shards: one that stands alone has the whole."""
+        """Whether this many processes use shards: a single process holds everything."""
         return self.shard and world > 1
 
 
 @final
 @dataclass(frozen=True)
 class Ranks:
-    """Where this process stands among its peers."""
+    """The position of this process among the others."""
 
     rank: int
     world: int
@@ -94,7 +94,7 @@ class Ranks:
                     dist.broadcast(tensor, 0)
 
     def gather(self, numbers: Sequence[int]) -> list[list[int]]:
-        """The whole numbers that each rank gives, rank by rank; ranks may give different amounts."""
+        """The integers of each rank, in the order of ranks; their numbers may differ."""
         if self.world == 1:
             return [list(numbers)]
         counts = self._gather(torch.tensor([len(numbers)]))
@@ -104,7 +104,7 @@ class Ranks:
         return [part[: int(count)].tolist() for part, count in zip(gathered, counts, strict=True)]
 
     def gather_plain(self, value: Any) -> list[Any]:
-        """The plain values, as JSON has them, that each rank gives, rank by rank. Floats arrive as they were, NaN included."""
+        """The plain JSON values of each rank, in the order of ranks. Floats are exact, NaN included."""
         if self.world == 1:
             return [value]
         said = json.dumps(value, allow_nan=True).encode()
@@ -134,7 +134,7 @@ class Ranks:
 
 
 def start(device: str) -> Ranks:
-    """Join the ranks that `torchrun` started, or stand alone. `device` is cpu, cuda, mps or auto.
+    """Join the ranks that `torchrun` started, or run as a single process. `device` is cpu, cuda, mps or auto.
 
     Raises ConfigError when this machine has no such device.
     """
@@ -151,7 +151,7 @@ def start(device: str) -> Ranks:
 
 
 def _meet(backend: str) -> None:
-    """Join the others. Raises TrainingError when they cannot be reached.
+    """Connect to the other ranks. Raises TrainingError when they cannot be reached.
 
     When `torchrun` has started all of them again, its store still has the addresses of those that have died, which gloo would wait for: so
     each attempt has names of its own there.
@@ -174,7 +174,7 @@ def _meet(backend: str) -> None:
 
 
 def sharding_notes(settings: DistributedConfig, ranks: Ranks) -> list[str]:
-    """What to say before training when there is nothing to divide, or nowhere else to put it."""
+    """Remarks before training when sharding or offloading has no effect."""
     if settings.shard and ranks.world == 1:
         return ["`training.distributed.shard` changes nothing with one process: start several by `torchrun`."]
     if settings.offload and ranks.device.type == "cpu":
@@ -183,23 +183,23 @@ def sharding_notes(settings: DistributedConfig, ranks: Ranks) -> list[str]:
 
 
 def watched(ranks: Ranks, settings: DistributedConfig) -> AbstractContextManager[object]:
-    """Name a process that keeps the others waiting while they train."""
+    """A context in which a process that keeps the others waiting is named."""
     return start_watch(ranks.rank, ranks.world, settings.timeout_minutes)
 
 
 def stop() -> None:
-    """Take leave of the other ranks after all went well; nothing to do for one that stands alone."""
+    """Disconnect from the other ranks after success; does nothing for a single process."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def process_rank() -> int:
-    """The rank that `torchrun` gave this process, known before the ranks have met; 0 for one that stands alone."""
+    """The rank that `torchrun` gave this process, known before the ranks are connected; 0 for a single process."""
     return int(os.environ.get("RANK", "0"))
 
 
 def first_to_fail() -> bool:
-    """Whether this rank should report its failure: the first one of all ranks that asks. Before the ranks have met, rank 0 should."""
+    """Whether this rank should report its failure: the first of all ranks that asks. Before the ranks are connected, it is rank 0."""
     if not dist.is_initialized():
         return process_rank() == 0
     try:
@@ -210,7 +210,7 @@ def first_to_fail() -> bool:
 
 @contextmanager
 def _peers_alive() -> Iterator[None]:
-    """Say in a sentence that a collective failed since another rank has gone."""
+    """A context in which a collective operation that fails because another rank has gone gives a clear error."""
     try:
         with within("exchange"):
             yield

@@ -1,4 +1,4 @@
-"""The gradients of one update, on this process and all others, in as many pieces as memory asks for.
+"""The gradients of one update, over all processes, in as many pieces as memory requires.
 
 A process that has the whole model splits its batches for itself. Where weights are sharded (`sharded_gradients.py`), all split theirs
 together, since all must exchange the same.
@@ -26,10 +26,10 @@ RowLosses = tuple[tuple[int, ...], Tensor, Tensor]
 
 @runtime_checkable
 class Gradients(Protocol):
-    """Makes the gradients of the sum of losses over `weight`, of all processes, and leaves them in `parameter.grad`."""
+    """Computes the gradients of the sum of losses over `weight`, for all processes, into `parameter.grad`."""
 
     def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
-        """Of update number `step`: what this process learned from, and in how many pieces it took its batches.
+        """Compute the gradients of update number `step`; returns this process's results, and into how many pieces its batches were split.
 
         Raises TrainingError when a single record does not fit in memory.
         """
@@ -37,14 +37,15 @@ class Gradients(Protocol):
 
 @final
 class WholeGradients:
-    """Of a model that this process has as a whole. Gradients are added up over all processes in one exchange behind the last piece."""
+    """The gradients of a model that this process holds as a whole. They are summed over all processes in one exchange after the last
+    piece."""
 
     def __init__(self, learner: Learner, ranks: Ranks, precision: Precision, seed: int):
         self.learner, self.ranks, self.precision, self.seed = learner, ranks, precision, seed
         self.half = HalfWeights(learner.model) if precision == "bf16_weights" and has_bf16(ranks.device) else None
 
     def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
-        """Batches are split when they do not fit, and all is done again."""
+        """Compute the gradients; when batches do not fit in memory they are split, and everything is computed again."""
         pieces = 1
         while True:
             try:
@@ -69,7 +70,7 @@ class WholeGradients:
 
 
 def make_gradients(learner: Learner, ranks: Ranks, precision: Precision, seed: int, settings: DistributedConfig) -> Gradients:
-    """Those that the settings ask for; of a process that stands alone, whole ones."""
+    """The implementation for the settings; a single process uses whole gradients."""
     if settings.shards(ranks.world):
         from antiphon.training.sharded_gradients import ShardedGradients  # here, since it imports much
 
@@ -86,7 +87,7 @@ def backward(learner: Learner, batch: Batch, step: int, weight: float, precision
 
 
 def more_pieces(pieces: int, rows: int, batches: Sequence[Batch | None], device: torch.device) -> int:
-    """Twice as many. Raises TrainingError when there were as many as `rows` of the largest batch already."""
+    """Twice the number of pieces. Raises TrainingError if there is already one piece for each of the `rows` of the largest batch."""
     if pieces >= rows:
         source, target, record = max(_sizes(batch) for batch in batches if batch)
         raise TrainingError(
@@ -99,7 +100,7 @@ def more_pieces(pieces: int, rows: int, batches: Sequence[Batch | None], device:
 
 
 def split(batch: Batch, pieces: int) -> list[Batch]:
-    """Cut a batch into at most `pieces` of about equal rows, without padding that no row of a piece needs."""
+    """Split a batch into at most `pieces` of about equally many rows, each without unnecessary padding."""
     if pieces == 1:
         return [batch]
     parts = torch.arange(len(batch.records)).tensor_split(min(pieces, len(batch.records)))
@@ -107,10 +108,10 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
 
 
 def most_rows(batches: Sequence[Batch | None]) -> int:
-    """The rows of the largest batch."""
+    """The number of rows of the largest batch."""
     return max(len(batch.records) for batch in batches if batch)
 
 
 def _sizes(batch: Batch) -> tuple[int, int, int]:
-    """Source steps, target steps and number of the batch's longest record."""
+    """Source steps, target steps and record number of the batch's longest record."""
     return max(zip(batch.source.lengths.tolist(), batch.labels.lengths.tolist(), batch.records, strict=True))

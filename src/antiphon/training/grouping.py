@@ -1,4 +1,4 @@
-"""Batches in groups, one group for each update, each with the position in the data that comes after it."""
+"""Groups batches for updates, each group with the position in the data that comes after it."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -14,11 +14,11 @@ class Batches(Protocol):
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch | None]: ...
 
     def estimate(self) -> int:
-        """About how many batches an epoch has."""
+        """The approximate number of batches in an epoch."""
 
 
 def groups(data: Batches, size: int, epoch: int, batch: int) -> Iterator[tuple[list[Batch | None], int, int]]:
-    """Groups of `size` batches without end, from a position (epoch, batch) on, with the position after each.
+    """Endless groups of `size` batches, from a position (epoch, batch) on, with the position after each.
 
     Raises TrainingError when an epoch has no batch.
     """

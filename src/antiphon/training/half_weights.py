@@ -1,4 +1,4 @@
-"""Weights in half precision that learn through masters in single precision (Micikevicius et al. 2018).
+"""Weights in half precision with master copies in single precision (Micikevicius et al. 2018).
 
 The model's own parameters are the masters: they are what the optimizer changes, averages and checkpoints hold. While gradients are made,
 each parameter is bfloat16, rounded from its master; each micro-batch's gradients are then added up in single precision. So vectors
@@ -21,7 +21,8 @@ _WHOLE = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.RNNBas
 
 @final
 class HalfWeights:
-    """The parameters of a model that are exchanged: all in single precision, but those of norms and of recurrent layers."""
+    """The parameters of a model that are exchanged for half-precision ones: all in single precision, except for norms and recurrent
+    layers."""
 
     def __init__(self, model: nn.Module):
         whole = {id(parameter) for module in model.modules() if isinstance(module, _WHOLE) for parameter in module.parameters()}
@@ -29,7 +30,7 @@ class HalfWeights:
 
     @contextmanager
     def exchanged(self) -> Iterator[None]:
-        """Within it the parameters are rounded; behind it their gradients, in single precision, are added to those from before."""
+        """A context in which the parameters are rounded; at its end their gradients, in single precision, are added to the earlier ones."""
         masters = [parameter.data for parameter in self.parameters]
         before = [parameter.grad for parameter in self.parameters]
         for parameter in self.parameters:

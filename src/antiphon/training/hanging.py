@@ -1,4 +1,4 @@
-"""A process that hangs is named, with the place where it is, instead of being waited for without end.
+"""Detects hanging processes: instead of waiting forever, the process is named, with the place in its code.
 
 Collectives cannot be interrupted, whatever carries them. So each process has a thread that looks on: when its process has waited for the
 others, or has been in one update, for longer than it may, it raises an alarm in the store that the processes met at. All of them answer
@@ -43,7 +43,7 @@ _place = _Place()
 
 @contextmanager
 def within(kind: Waiting) -> Iterator[None]:
-    """Mark that this process is in an exchange with others, or in an update; within an update the exchanges count for themselves."""
+    """Mark that this process is in an exchange with others, or in an update; exchanges within an update are timed separately."""
     before = (_place.kind, _place.since)
     _place.kind, _place.since = kind, time.monotonic()
     try:
@@ -54,7 +54,7 @@ def within(kind: Waiting) -> Iterator[None]:
 
 @final
 class HangWatch:
-    """Looks on while training runs in several processes.
+    """Watches for hangs while several processes train.
 
     limit   seconds that an exchange or an update may take
     """
@@ -85,7 +85,7 @@ class HangWatch:
                     self._answer()
 
     def _answer(self) -> None:
-        """Say where this process is; the first to raise the alarm speaks for all. Does not return."""
+        """Report where this process is; the first process to raise the alarm reports for all. Does not return."""
         kind = _place.kind if _place.since is not None else None
         frames = sys._current_frames().get(self._main or 0)
         stack = "".join(traceback.format_stack(frames)) if frames is not None else ""
@@ -114,7 +114,7 @@ class HangWatch:
 
 
 def what_hangs(names: Mapping[int, str], answers: Mapping[int, Mapping[str, Any]], limit: float) -> str:
-    """What is said of processes that wait for each other: who is not among them, and where that one is.
+    """The message about processes that wait for each other: which one is missing, and where it is.
 
     names     how each process is called
     answers   of those that answer: the `kind` of what they are in (None for anything else), and their `stack`
@@ -135,7 +135,7 @@ def what_hangs(names: Mapping[int, str], answers: Mapping[int, Mapping[str, Any]
 
 
 def start_watch(rank: int, world: int, minutes: float | None) -> contextlib.AbstractContextManager[object]:
-    """Look on while training runs; nothing to do for one process, or where no time is set."""
+    """Start watching during training; does nothing for one process, or where no time is set."""
     if world == 1 or minutes is None or not dist.is_initialized():
         return contextlib.nullcontext()
     store: Any = dist.distributed_c10d._get_default_store()

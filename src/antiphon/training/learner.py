@@ -1,4 +1,5 @@
-"""A model and its loss as one module: all that an update differentiates, so that whoever shards weights sees where they are used."""
+"""A model and its loss as one module, which contains everything that an update differentiates; sharding needs to see where weights are
+used."""
 
 from collections.abc import Callable
 from typing import final
@@ -14,7 +15,7 @@ from antiphon.training.decoder_inputs import DecoderInputs, decode_for_training
 
 @final
 class Learner(nn.Module):
-    """Calls the model, under the policy for what its decoder reads, and the loss. A loss has no weights that are learned."""
+    """Calls the model, with decoder inputs as the policy demands, and the loss. A loss has no trainable weights."""
 
     def __init__(self, model: Seq2SeqModel, loss: Loss | LossOfBatch, inputs: DecoderInputs):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where the events of every training run go: a file of JSON lines, the terminal, and functions of the caller."""
+"""The loggers of every training run: a file of JSON lines, the terminal, and callback functions."""
 
 import json
 import math
@@ -20,7 +20,7 @@ _LINE = 160  # columns, where the output is no terminal
 
 @final
 class JsonLinesLogger:
-    """Appends each event to `metrics.jsonl`. On resuming, events that will happen again are removed first.
+    """Appends each event to `metrics.jsonl`. When a run is resumed, events that will happen again are removed first.
 
     Lines go to the system whole and unbuffered: after a kill, whatever a checkpoint knows of stands in the file. Raises CheckpointError
     when the file cannot be written.
@@ -61,7 +61,7 @@ class JsonLinesLogger:
 
 
 def last_event(path: Path) -> dict[str, Any] | None:
-    """The last event of a log; None when there is none, or a kill has cut it short."""
+    """The last event of a log; None when there is none, or a kill has cut it off."""
     try:
         lines = path.read_bytes().split(b"\n")
         event = json.loads(lines[-2]) if len(lines) > 1 and not lines[-1] else None
@@ -71,7 +71,7 @@ def last_event(path: Path) -> dict[str, Any] | None:
 
 
 def _stays(line: bytes, keep_until: int, validation_due: bool) -> bool:
-    """Whether an event happened before the checkpoint. A run that goes on has not ended, and a kill may have cut the last line short."""
+    """Whether an event happened before the checkpoint. The end of a resumed run is removed, and so is a line that a kill has cut off."""
     try:
         event = json.loads(line)
         again = validation_due and event["step"] == keep_until and event["kind"] in ("validation", "sample")
@@ -91,7 +91,8 @@ def without_nonfinite(value: Any) -> Any:
 
 @final
 class Pace:
-    """When a line about progress is due where lines stay: every few seconds at first, then further apart, so that a night is a page or two.
+    """Decides when to print a line about progress on terminals without a status line: every few seconds at first, then less often, so that
+    a night gives a page or two.
 
     shortest, longest   seconds between two lines
     share               of the time since the beginning that passes before the next line
@@ -103,7 +104,7 @@ class Pace:
         self._last = 0.0
 
     def is_due(self, now: float | None = None) -> bool:
-        """Whether a line is due at this time, in seconds; then the next one is due later."""
+        """Whether a line is due at this time, in seconds; if so, the next one is scheduled."""
         now = time.monotonic() if now is None else now
         if self._began is None:
             self._began = self._last = now
@@ -116,7 +117,7 @@ class Pace:
 
 @final
 class ConsoleLogger:
-    """Prints events as lines, with a live status line below them when the terminal allows it. A quiet console still warns."""
+    """Prints events as lines, with a live status line below them if the terminal supports it. In quiet mode only warnings are printed."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -127,7 +128,7 @@ class ConsoleLogger:
             self.status.start()
 
     def log(self, event: Event) -> None:
-        """Print what a person wants to see of the event."""
+        """Print the relevant information about the event."""
         text = _sentence(event, self.width)
         if event["kind"] == "train" and self.status:
             self.status.update(text)
@@ -145,7 +146,7 @@ class ConsoleLogger:
 
 
 def warn(console: Console, text: str) -> None:
-    """Print what must not be missed, also on a quiet console."""
+    """Print a warning, also in quiet mode."""
     quiet, console.quiet = console.quiet, False
     try:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -155,13 +156,13 @@ def warn(console: Console, text: str) -> None:
 
 @final
 class CallbackLogger:
-    """Calls a function of the caller with each event. What it raises ends training."""
+    """Calls a callback function with each event. An exception in it ends training."""
 
     def __init__(self, callback: Callable[[Event], object]):
         self.callback = callback
 
     def log(self, event: Event) -> None:
-        """Call it."""
+        """Call the function."""
         self.callback(event)
 
     def close(self) -> None:
@@ -196,7 +197,7 @@ def _sentence(event: Event, width: int) -> str:
 
 
 def _shortened(text: str, width: int) -> str:
-    """A text on one line of a width in columns, of which some letters take two. metrics.jsonl has all of it."""
+    """A text on one line of limited display width; some characters take two columns. metrics.jsonl has the whole text."""
     text = " ".join(text.splitlines())
     return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 

@@ -13,13 +13,13 @@ _GROWTH_UPDATES = 2000
 
 @dataclass(frozen=True)
 class LossScale:
-    """The scale, and how many updates it has served without an overflow."""
+    """The scale, and the number of updates without overflow since it changed."""
 
     value: float = 65536.0
     updates: int = 0
 
     def after(self, *, overflowed: bool) -> "LossScale":
-        """The scale of the next update."""
+        """The scale for the next update."""
         if overflowed:
             return LossScale(max(self.value / 2, _LEAST))
         if self.updates + 1 == _GROWTH_UPDATES:
@@ -28,7 +28,7 @@ class LossScale:
 
     @property
     def least(self) -> bool:
-        """Whether it cannot become smaller: what is not finite then is no overflow of the scale's making."""
+        """Whether it is at its minimum: a non-finite gradient is then not caused by the scale."""
         return self.value <= _LEAST
 
 

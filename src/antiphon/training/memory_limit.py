@@ -1,4 +1,4 @@
-"""How much memory training may take on a device, and what must be said of it.
+"""The memory that training may use on a device, with an explanation.
 
 On a GPU it is nine tenths of what is free and of what PyTorch has already: the rest is for what its allocator cannot use of its blocks, and
 for other programs. On a CPU nothing is anybody's own, and more than there is ends programs; so by itself training takes half of what is
@@ -27,14 +27,14 @@ _CGROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """So many bytes for one process, and where the number comes from, in words."""
+    """The number of bytes for one process, and where it comes from, in words."""
 
     bytes: int
     reason: str
 
 
 def memory_limit(setting: str | None, device: torch.device) -> MemoryLimit:
-    """What a process may take on its device. Raises ConfigError where memory cannot be measured."""
+    """The memory that a process may use on its device. Raises ConfigError where memory cannot be measured."""
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(
             f"`training.batching.target_tokens` must be a number on `{device.type}`, whose memory cannot be measured, but is `auto`. Begin"
@@ -58,12 +58,12 @@ def memory_limit(setting: str | None, device: torch.device) -> MemoryLimit:
 
 
 def with_allowances(tensors: int, device: torch.device) -> int:
-    """The bytes that a process takes with so many of tensors."""
+    """The bytes that a process uses, given those of its tensors."""
     return tensors if device.type == "cuda" else int(_PROGRAM + _BESIDE * tensors)
 
 
 def available() -> int:
-    """Bytes that programs of this machine, or of this container, can still take."""
+    """The bytes still available to programs on this machine, or in this container."""
     found = []
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():

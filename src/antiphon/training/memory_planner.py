@@ -1,4 +1,4 @@
-"""The largest budget of target elements whose batches fit into memory, found by trying before training begins.
+"""Finds the largest budget of target elements whose batches fit into memory, by trying before training begins.
 
 As Marian's `--mini-batch-fit` does (Junczys-Dowmunt et al. 2018), the heaviest batches of a budget are tried: those that the sampler would
 make of the corpus, taken through a whole update. What is tried leaves no trace: weights, buffers, the optimizer and random numbers are
@@ -37,7 +37,7 @@ _TOO_MUCH = 1 << 62
 
 @dataclass(frozen=True)
 class Planned:
-    """A budget, and the sentence that says why it is this one."""
+    """A budget, and a sentence that explains it."""
 
     target_tokens: int
     reason: str
@@ -45,7 +45,7 @@ class Planned:
 
 @final
 class MemoryPlanner:
-    """Tries batches of a corpus.
+    """Tries out batches of a corpus.
 
     batch_of   makes a batch of rows
     update     that of the training that is to begin; its optimizer has done nothing yet
@@ -67,7 +67,7 @@ class MemoryPlanner:
         self._tried: dict[tuple[int, ...], int] = {}
 
     def plan(self, at_most: int | None = None) -> Planned:
-        """The largest budget that fits, of at most so many elements.
+        """The largest budget that fits, up to `most` elements.
 
         Raises ConfigError when not even the longest example does.
         """
@@ -99,12 +99,12 @@ class MemoryPlanner:
         )
 
     def need(self, target_tokens: int) -> int:
-        """About how many bytes a process takes with this budget."""
+        """The approximate number of bytes that a process needs with this budget."""
         sampler = Sampler(self.corpus, replace(self.settings, target_tokens=target_tokens, memory_limit=None), self.seed)
         return max(self._need_of(rows) for rows in heaviest(sampler))
 
     def _search(self, candidates: Sequence[int], limit: int, start: int) -> int:
-        """The largest of the candidates that fits, or the first."""
+        """The largest of the candidates that fits, or the first if none does."""
         below, above = 0, len(candidates)  # the place of one that fits, and of one that does not
         least, guess = self.need(candidates[0]), max(bisect_right(candidates, start) - 1, 1)
         while above - below > 1:
@@ -128,7 +128,7 @@ class MemoryPlanner:
             )
 
     def _need_of(self, rows: np.ndarray) -> int:
-        """What a process takes with its share of a batch."""
+        """The bytes that a process needs for its share of a batch."""
         share = -(-len(rows) // self.ranks.world)
         _, targets = self.corpus.lengths(rows)
         few = max(-(-CHUNK // max(int(targets.min()), 1)), -(-share // _SHARE))
@@ -138,7 +138,7 @@ class MemoryPlanner:
         return with_allowances(one + (other - one) * (share - few) // few, self.ranks.device)
 
     def _try(self, rows: np.ndarray) -> int:
-        """The most bytes of tensors on any process in an update with a batch of these rows."""
+        """The peak memory of tensors on any process in an update with a batch of these rows."""
         key = tuple(rows.tolist())
         if key not in self._tried:
             self._tried[key] = max(map(_first, self.ranks.gather([self._tried_here(rows)])))
@@ -162,7 +162,8 @@ class MemoryPlanner:
 
 @contextmanager
 def untouched(update: Update) -> Iterator[None]:
-    """Behind it the model, the optimizer, which must be new, and random numbers are as before. The model learns meanwhile."""
+    """A context after which the model, the optimizer, which must be new, and random numbers are as before. The model is trained within
+    it."""
     assert not update.optimizer.state, "an optimizer that has done nothing yet"
     model, device = update.learner.model, update.ranks.device
     kept = [(local(tensor.detach()), local(tensor.detach()).to("cpu", copy=True)) for tensor in _tensors(update.learner)]
@@ -191,7 +192,7 @@ def untouched(update: Update) -> Iterator[None]:
 
 
 def grid(most: int) -> list[int]:
-    """The budgets that are looked at, the largest last: four to an octave, and `most` itself."""
+    """The budgets to try, in ascending order: four per factor of two, and `most` itself."""
     found, octave = list[int](), _SMALLEST
     while octave < most:
         found += [octave * quarters // 4 for quarters in (4, 5, 6, 7)]
@@ -204,7 +205,7 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 
 
 def _standing(update: Update) -> int:
-    """Bytes of the tensors that are there between updates."""
+    """The bytes of the tensors that exist between updates."""
     states: list[Any] = [value for state in update.optimizer.state.values() for value in state.values()]
     tensors = [*_tensors(update.learner), *(value for value in states if isinstance(value, Tensor))]
     return sum(local(tensor.detach()).nbytes for tensor in tensors)

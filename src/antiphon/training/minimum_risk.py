@@ -1,4 +1,4 @@
-"""Learning from one's own outputs: the loss of a batch draws outputs from the model, and lets a metric say what they cost.
+"""Minimum risk training: the loss of a batch samples outputs from the model, and a metric determines their costs.
 
 Outputs are drawn as for a search, without gradients and without dropout. Then they are said once more with gradients, as targets, each
 pulled up or down; since only these pulls differ from cross-entropy, its loss does the work, and no tensor of all logits exists.
@@ -26,7 +26,7 @@ Draw = Callable[[StepwiseModel, Padded, int], list[list[Hypothesis]]]
 
 
 def pulls(log_probs: Float[Tensor, " N"], costs: Float[Tensor, " N"], alpha: float) -> tuple[Float[Tensor, " N"], Float[Tensor, ""]]:
-    """How hard the log-probability of each output of a source is pulled down, the derivative of the risk divided by alpha; and the risk."""
+    """The weight of each output's log-probability in the gradient: the derivative of the risk divided by alpha; and the risk."""
     shares = torch.softmax(alpha * log_probs, dim=0)
     risk = (shares * costs).sum()
     return shares * (costs - risk), risk
@@ -35,7 +35,7 @@ def pulls(log_probs: Float[Tensor, " N"], costs: Float[Tensor, " N"], alpha: flo
 @final
 @dataclass(frozen=True)
 class MinimumRiskLoss:
-    """A loss that must know the batch, its model, and what outputs cost.
+    """A loss that needs the batch, the model, and the costs of outputs.
 
     likelihood   the loss of references that stands beside the risk, with its `share`
     plain        the negative log-probability of symbols, without smoothing
@@ -54,11 +54,11 @@ class MinimumRiskLoss:
     references: bool
 
     def for_batch(self, batch: Batch) -> Loss:
-        """The loss of this batch's outputs."""
+        """The loss function for this batch."""
         return _RiskOfBatch(self, batch)
 
     def drawn(self, batch: Batch) -> list[list[Hypothesis]]:
-        """Different outputs for each source, drawn from the model as it is used."""
+        """Different outputs for each source, sampled from the model in evaluation mode."""
         seed = int(torch.randint(1 << 31, ()))  # belongs to the update, so that a resumed run draws the same
         learns = self.model.training
         self.model.eval()
@@ -78,7 +78,7 @@ class _RiskOfBatch:
     batch: Batch
 
     def __call__(self, output: Output, labels: Padded, weights: Float[Tensor, " B"] | None = None) -> LossSum:
-        """The risk of each record, as much as its labels are long, and cross-entropy; each with its share."""
+        """The risk of each record, times the length of its labels, and the cross-entropy, weighted by their shares."""
         share = self.owner.share
         risk = self._risk(labels, weights)
         return (1 - share) * risk + share * self.owner.likelihood(output, labels, weights) if share else risk
@@ -113,7 +113,7 @@ class _RiskOfBatch:
         return owner.plain(owner.model.decode(inputs, memory), labels, weights).total
 
     def _log_prob(self, row: int, reference: np.ndarray) -> float:
-        """The log-probability of a reference, as the search would give it."""
+        """The log-probability of a reference, in the terms of the search."""
         owner = self.owner
         index = torch.tensor([row], device=self.batch.source.lengths.device)
         learns = owner.model.training
@@ -127,7 +127,7 @@ class _RiskOfBatch:
             owner.model.train(learns)
 
     def _framed(self, outputs: Sequence[np.ndarray]) -> tuple[Padded, Padded]:
-        """Outputs that end with the end symbol as what the decoder reads and as what it must say."""
+        """The decoder inputs and labels for outputs that end with the end symbol."""
         device, target = self.batch.source.values.device, self.owner.target
         labels = pad(outputs, float(target.pad))
         inputs = pad([np.concatenate([[target.start], one[:-1]]) for one in outputs], float(target.pad))

@@ -1,4 +1,4 @@
-"""Optimizers, torch's own but for Adafactor, and their state as named tensors.
+"""Optimizers, torch's own except for Adafactor, and their state as named tensors.
 
 Unusual: parameters with the same rate and decay share a group, but a stored state knows nothing of groups: it goes by parameters' names.
 """
@@ -22,7 +22,7 @@ Factor = Annotated[float, Field(gt=0)]
 
 @config
 class AdamWConfig:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); one fused kernel where torch has it."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), as one fused kernel where torch has it."""
 
     name: Literal["adamw"] = "adamw"
     """The name of this optimizer."""
@@ -33,25 +33,25 @@ class AdamWConfig:
     epsilon: Annotated[float, Field(gt=0)] = 1e-9
     """Added to the denominator."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
 
 @config
 class AdafactorConfig:
-    """Adafactor (Shazeer and Stern 2018): second moments of matrices as a row and a column, for less memory."""
+    """Adafactor (Shazeer and Stern 2018): factors the second moments of matrices into a row and a column, to save memory."""
 
     name: Literal["adafactor"] = "adafactor"
     """The name of this optimizer."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """Peak learning rate, which the schedule scales; relative to the size of each parameter."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
@@ -67,9 +67,9 @@ class SGDConfig:
     momentum: Fraction = 0.0
     """Momentum."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decay of matrices; biases and norms are left alone."""
+    """Decay of matrices; biases and norms do not decay."""
     layer_decay: LayerDecay | None = None
-    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None is one rate for all."""
+    """Multiply the rate by this for each layer below the top of its stack; embeddings come last. None means one rate for all."""
     factors: dict[str, Factor] = Field(default_factory=dict)
     """Multiply the rate of parameters whose names match a pattern: `{"head.*": 10}`."""
 
@@ -102,7 +102,7 @@ def build_optimizer(settings: AdamWConfig | AdafactorConfig | SGDConfig, model: 
 
 
 def step_unless(optimizer: torch.optim.Optimizer, skipped: Float[Tensor, ""]) -> None:
-    """Change the parameters unless `skipped` is 1, which leaves them and the optimizer's state as they are; 0 otherwise.
+    """Update the parameters unless `skipped` is 1, in which case they and the optimizer's state stay the same; it is 0 otherwise.
 
     Fused kernels read it on the device. For every other optimizer (`adafactor`, `sgd`) the device is waited for, once an update.
     """
@@ -117,7 +117,7 @@ def step_unless(optimizer: torch.optim.Optimizer, skipped: Float[Tensor, ""]) ->
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, Tensor]:
-    """The optimizer's state as tensors called `parameter/entry`; `names` has each parameter's name by its id."""
+    """The optimizer's state as tensors named `parameter/entry`; `names` has each parameter's name by its id."""
     return {
         f"{names[id(parameter)]}/{entry}": value.clone() if isinstance(value, Tensor) else torch.tensor(value)
         for parameter, state in optimizer.state.items()
@@ -127,7 +127,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, Tensor]) -> None:
-    """Restore what `optimizer_tensors` gave. Raises CheckpointError when it is of another model."""
+    """Restore the state from `optimizer_tensors`. Raises CheckpointError when it belongs to another model."""
     parameters = {names[id(parameter)]: parameter for group in optimizer.param_groups for parameter in group["params"]}
     for key, value in tensors.items():
         name, entry = key.rsplit("/", 1)

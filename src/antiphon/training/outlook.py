@@ -1,4 +1,4 @@
-"""What a training will come to: how many updates and passes over the data fit into its budget, how long it takes, and if that is enough.
+"""Estimates how many updates and epochs fit into a training's budget, how long it takes, and whether that is enough.
 
 A warm-up that fills the budget, or a handful of updates, cannot come to anything, and nothing of what is shown meanwhile says so: the loss
 falls anyway. So it is said before training (`antiphon inspect`), and by training itself as soon as its speed is known.
@@ -36,7 +36,7 @@ class Outlook:
 
 
 def outlook(settings: TrainingConfig, batches_per_epoch: int, seconds_per_batch: float, validating: float) -> Outlook:
-    """What fits, where an update takes `accumulation` batches of so many seconds each, and validations take `validating` seconds for each
+    """The estimate for updates of `accumulation` batches with the given seconds each, and `validating` seconds of validation for each
     second of updates. Patience may end training sooner."""
     updates_per_epoch = max(1, math.ceil(batches_per_epoch / settings.accumulation))
     seconds_per_update = max(seconds_per_batch * settings.accumulation, 1e-9)
@@ -52,7 +52,7 @@ def outlook(settings: TrainingConfig, batches_per_epoch: int, seconds_per_batch:
 
 
 def outlook_notes(settings: TrainingConfig, updates: int) -> list[str]:
-    """What cannot come to anything in a budget of minutes for so many updates, and the remedy; nothing where all is well."""
+    """Warnings about settings that cannot work within a budget of minutes for so many updates, with the remedy; none if all is well."""
     if settings.max_minutes is None or updates >= (settings.max_steps or math.inf):
         return []
     warmup, minutes = settings.schedule.warmup_steps, f"{settings.max_minutes:g} minutes"
@@ -71,14 +71,14 @@ def outlook_notes(settings: TrainingConfig, updates: int) -> list[str]:
 
 @final
 class OutlookWarner:
-    """Hears the events of a training, and tells `say` once, as soon as the speed is known, what cannot come to anything."""
+    """Listens to the events of a training, and warns via `say`, once the speed is known, about settings that cannot work."""
 
     def __init__(self, settings: TrainingConfig, say: Callable[[str], None]):
         self.settings, self.say = settings, say
         self._told = settings.max_minutes is None
 
     def log(self, event: Event) -> None:
-        """Look at the speed of a line of the log."""
+        """Read the speed from a line of the log."""
         seconds, left = event.get("seconds"), event.get("seconds_left")
         if self._told or event["kind"] != "train" or not seconds or left is None:
             return

@@ -1,4 +1,4 @@
-"""At which precision a model computes, where the device has it."""
+"""The numerical precision of a model's computations, where the device supports it."""
 
 import os
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16", "bf16_weights"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a model computes at a precision, where the device has it; in fp32 otherwise."""
+    """A context in which a model computes at a precision, if the device supports it; in fp32 otherwise."""
     if precision == "fp16" and has_fp16(device):
         return torch.autocast(device.type, torch.float16)
     return torch.autocast(device.type, torch.bfloat16) if precision.startswith("bf16") and has_bf16(device) else nullcontext()
 
 
 def has_fp16(device: torch.device) -> bool:
-    """Whether fp16 is worth anything there: GPUs compute with it, CPUs do not."""
+    """Whether fp16 is useful on a device: GPUs compute with it, CPUs do not."""
     return device.type != "cpu"
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is worth anything there. On a CPU with AVX2 alone an update of a small Transformer took 47 s instead of 3."""
+    """Whether bf16 is useful on a device. On a CPU with AVX2 alone an update of a small Transformer took 47 s instead of 3."""
     return device.type != "cpu" or (torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 def precision_notes(precision: Precision, device: torch.device) -> list[str]:
-    """What to say before training when the device has no such precision."""
+    """Remarks before training when the device does not support a precision."""
     if precision == "tf32" and device.type != "cuda":
         return [f"`training.precision` is tf32, which only Nvidia's GPUs know: {device.type} computes in fp32."]
     if precision == "fp16" and not has_fp16(device):
@@ -44,7 +44,7 @@ def precision_notes(precision: Precision, device: torch.device) -> list[str]:
 
 @contextmanager
 def computing(precision: Precision, device: torch.device, *, deterministic: bool) -> Iterator[None]:
-    """How torch computes while a model trains on a GPU: products in TF32 or not, and only by algorithms that give the same bits every time.
+    """A context for training on a GPU: matrix products in TF32 or not, and optionally only deterministic algorithms.
 
     Raises TrainingError where an operation has no such algorithm.
     """

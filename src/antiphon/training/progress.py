@@ -1,4 +1,4 @@
-"""Where training stands: the numbers that, with the weights, the optimizer and the seed, determine everything that follows."""
+"""The progress of training: the numbers that, with the weights, the optimizer and the seed, determine everything that follows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from antiphon.training.results import UpdateResult
 
 @dataclass(frozen=True)
 class Window:
-    """What happened since the last line of the log. Part of the progress, so that a resumed run writes the same lines."""
+    """Statistics since the last line of the log. They are part of the progress, so that a resumed run writes the same lines."""
 
     loss_sum: float = 0.0
     elements: int = 0
@@ -20,7 +20,7 @@ class Window:
     since: float = 0.0
 
     def add(self, result: UpdateResult, learning_rate: float, compiling: float = 0.0) -> "Window":
-        """The window with one more update; a skipped one does not count, nor do the seconds in which layers were compiled."""
+        """The statistics with one more update; a skipped one does not count, nor does the time for compiling layers."""
         later = replace(self, since=self.since + compiling)
         if result.skipped:
             return later
@@ -35,7 +35,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Progress:
-    """Everything that resuming needs besides tensors. `seconds` is the time spent training, over all processes one after another."""
+    """Everything needed for resuming, besides tensors. `seconds` is the training time, over all consecutive runs."""
 
     step: int = 0
     epoch: int = 0
@@ -59,7 +59,8 @@ class Progress:
     """Whether the validation of this step is still to come: it was stopped, and the step was saved without it."""
 
     def moved(self, *, epoch: int, batch: int, seconds: float) -> "Progress":
-        """The progress after one more update as far as it is known before its result: it leads to a position (epoch, batch) in the data."""
+        """The progress after one more update, as far as it is known before its result: it leads to a position (epoch, batch) in the
+        data."""
         return replace(self, step=self.step + 1, epoch=epoch, batch=batch, seconds=seconds)
 
     def after(
@@ -77,7 +78,7 @@ class Progress:
 
 
 def progress_from(values: Mapping[str, Any]) -> Progress:
-    """Progress from the JSON of a checkpoint; what an older one does not know has its default."""
+    """Progress from the JSON of a checkpoint; values missing in an older one get their defaults."""
     parts = {"kept": tuple(values["kept"]), "window": Window(**values.get("window", {})), "scale": LossScale(**values.get("scale", {}))}
     return Progress(**{**values, **parts})
 

@@ -20,7 +20,7 @@ _LOWEST = ("embed", "frontend", "shared", "position", "subsampl", "conv")
 
 
 def distances(names: Iterable[str]) -> dict[str, int]:
-    """How far below the top each parameter lies; {} when no name has a layer's number."""
+    """The distance of each parameter's layer from the top; {} when no name has a layer number."""
     names = list(names)
     places = {name: found for name in names if (found := _NUMBERED.match(name)) and not _is_lowest(found[1])}
     tops: dict[str, int] = {}
@@ -35,7 +35,7 @@ def distances(names: Iterable[str]) -> dict[str, int]:
 
 
 def rate_factors(names: Iterable[str], layer_decay: float | None, factors: Mapping[str, float]) -> dict[str, float]:
-    """What the learning rate of each trainable parameter is multiplied by. Patterns that match the same parameter multiply.
+    """The factor of the learning rate of each trainable parameter. If several patterns match, their factors are multiplied.
 
     Raises ConfigError when a pattern matches nothing, or the names tell no depth.
     """

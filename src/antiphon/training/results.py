@@ -1,4 +1,4 @@
-"""What updates did: numbers that stay on the device until they are asked for, and are then read for many updates at once.
+"""The results of updates: numbers that stay on the device until they are needed, and are then read for many updates at once.
 
 A GPU works behind the program that feeds it. Reading a number waits until it has come so far, and leaves it without work meanwhile; so
 nothing that an update does depends on a number that is read (see `step.py`).
@@ -19,7 +19,7 @@ from antiphon.training.gradients import RowLosses
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What one update did.
+    """The result of one update.
 
     `loss` is the weighted mean per target element over all ranks; `culprits` are the record numbers of a skipped update; `pieces` is 1 when
     no rank had to split its batches.
@@ -38,7 +38,7 @@ class UpdateResult:
 @final
 @dataclass(frozen=True)
 class Pending:
-    """What one update did, or will have done when the device has come so far.
+    """The result of one update that the device may not have computed yet.
 
     numbers   the sum of all losses; into how many pieces more than one all ranks cut their batches; the norm of the gradient
     skipped   1 where loss or gradient are not finite, so that nothing was changed; 0 otherwise
@@ -55,7 +55,7 @@ class Pending:
     scaled: bool
 
     def result(self, numbers: Sequence[float], ranks: Ranks) -> UpdateResult:
-        """What it did, by its numbers as they were read."""
+        """The result, given its numbers as read from the device."""
         total, more, norm = numbers
         loss, pieces = total / self.weight, 1 + int(more)
         if _finite(total) and _finite(norm):
@@ -65,14 +65,14 @@ class Pending:
         return UpdateResult(loss, self.elements, norm, skipped=True, culprits=self._culprits(ranks), pieces=pieces)
 
     def _culprits(self, ranks: Ranks) -> tuple[int, ...]:
-        """The records of all ranks whose loss is not finite; all of the update when every loss is finite and only the gradient is not."""
+        """The records of all ranks whose loss is not finite; all records of the update if only the gradient is not."""
         losses = [(record, loss) for records, rows, _ in self.learned for record, loss in zip(records, rows.tolist(), strict=True)]
         bad = ranks.gather([record for record, loss in losses if not _finite(loss)])
         return tuple(chain.from_iterable(bad)) or tuple(chain.from_iterable(ranks.gather([record for record, _ in losses])))
 
 
 def read(pending: Sequence[Pending], ranks: Ranks) -> list[UpdateResult]:
-    """What each of some updates did. The device is waited for once, and once more for each update that was skipped."""
+    """The results of some updates. The device is waited for once, and once more for each update that was skipped."""
     if not pending:
         return []
     numbers = torch.stack([one.numbers for one in pending]).tolist()

@@ -70,7 +70,7 @@ class WarmupStableDecayConfig:
     warmup_steps: Warmup = 400
     """Steps from 0 to the peak; `auto` is a tenth of the budget, whatever its unit, and at most 1,000 steps."""
     decay: float = Field(default=0.2, gt=0, le=1)
-    """Share of the budget over which the rate falls to 0; the rest of the budget after the warm-up where that is shorter."""
+    """Share of the budget over which the rate falls to 0; if less remains after the warm-up, the remainder."""
 
 
 AnySchedule = ConstantConfig | InverseSquareRootConfig | CosineConfig | LinearConfig | WarmupStableDecayConfig
@@ -95,7 +95,7 @@ def learning_rate_factor(settings: AnySchedule, step: int, progress: float) -> f
 
 
 def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | None, int | float]:
-    """The factor while the rate still rises, else None; and after how many steps it has risen, which `auto` only knows once it has."""
+    """The factor during warm-up, else None; and the number of warm-up steps, which `auto` only knows at the end of the warm-up."""
     if warmup != "auto":
         return ((step + 1) / warmup if step < warmup else None), warmup
     risen = max((step + 1) / WARMUP_MOST, progress / WARMUP_SHARE)
@@ -105,7 +105,7 @@ def _warming_up(warmup: Warmup, step: int, progress: float) -> tuple[float | Non
 
 
 def _share_decayed(warmup: int | float, step: int, progress: float) -> float:
-    """How much of what the warm-up left of the budget is used, from 0 to 1.
+    """The used share of the budget that remained after the warm-up, from 0 to 1.
 
     The warm-up is taken to have used `progress * warmup / step`, its share of the updates so far: exact for a budget of steps or epochs,
     and for one of minutes the best guess that needs no memory, so that a resumed run goes on exactly. The result never falls as step and

@@ -1,4 +1,4 @@
-"""Which weights are best: those that will be used are scored on the validation data, and one score decides."""
+"""Selects the best weights: those that would be used are scored on the validation data, and one score decides."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,26 +28,26 @@ class Evaluate(Protocol):
 
 @runtime_checkable
 class PlannedEvaluate(Protocol):
-    """Scores that know what they cost."""
+    """An evaluation that knows its own costs."""
 
     def due(self, epoch: int) -> bool:
-        """Whether to score the model when so many epochs are done, where the recipe does not say how often."""
+        """Whether to validate after this many epochs, where the recipe does not say how often."""
 
     def final(self, model: Seq2SeqModel, updates: int) -> tuple[list[Score], str] | None:
-        """Thorough scores of the best model when training has ended, after so many updates, and what they are of."""
+        """Thorough scores of the best model when training has ended, after this many updates, and a description of them."""
 
 
 @runtime_checkable
 class FittedEvaluate(Protocol):
-    """Scores whose cost follows from how much is learned between two validations."""
+    """An evaluation whose size depends on the amount of training between two validations."""
 
     def planned(self, updates: int) -> None:
-        """Hear how many updates are between two validations, where only the budget decides it."""
+        """Receive the number of updates between two validations, where only the budget decides it."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Scores by name, the one that decides as rank 0 has it (NaN where there is none), its loss, and whether it is the best so far."""
+    """Scores by name, the deciding score as rank 0 has it (NaN if there is none), the loss, and whether it is the best so far."""
 
     scores: dict[str, float]
     samples: Samples
@@ -62,7 +62,7 @@ Best = tuple[float | None, float | None]
 
 @final
 class Selection:
-    """Scores a model, in evaluation mode, and compares with the `best` score so far. A process that is alone may be stopped meanwhile.
+    """Scores a model in evaluation mode, and compares it with the `best` score so far. A single process may be stopped meanwhile.
 
     Scores are made in the context that `whole` gives: weights that are sharded must be gathered.
     """
@@ -78,12 +78,12 @@ class Selection:
         self.evaluate, self.deciding, self.ranks, self.stop, self.whole = evaluate, deciding, ranks, stop, whole
 
     def of_state(self, state: TrainingState, best: Best) -> Verdict:
-        """Score the weights that will be used. Raises Stopped, with the state as it was."""
+        """Score the weights that would be used. Raises Stopped, with the state unchanged."""
         with state.usable() as model:
             return self.of(model, best, "validation")
 
     def of(self, model: Seq2SeqModel, best: Best, within: str) -> Verdict:
-        """Score a model; `within` says what this is, for who stops it."""
+        """Score a model; `within` describes this for a signal that stops it."""
         model.eval()
         try:
             with self.whole(), self.stop.repeatable(within, alone=self.ranks.world == 1):
@@ -94,16 +94,16 @@ class Selection:
         return Verdict({score.name: score.value for score in scores}, samples, deciding, better, loss)
 
     def planned(self, updates: int) -> None:
-        """Tell how many updates are between two validations, where only the budget decides it."""
+        """Pass on the number of updates between two validations, where only the budget decides it."""
         if isinstance(self.evaluate, FittedEvaluate):
             self.evaluate.planned(updates)
 
     def due(self, epoch: int) -> bool:
-        """Whether the model is scored when so many epochs are done, where the recipe does not say how often."""
+        """Whether to validate after this many epochs, where the recipe does not say how often."""
         return self.evaluate.due(epoch) if isinstance(self.evaluate, PlannedEvaluate) else True
 
     def final(self, model: Seq2SeqModel, updates: int) -> tuple[dict[str, float], str] | None:
-        """Thorough scores of a model by name, which decide nothing, and what they are of; None where there are none."""
+        """Thorough scores of a model by name, which do not affect the selection, and a description of them; None if there are none."""
         if not isinstance(self.evaluate, PlannedEvaluate):
             return None
         model.eval()
@@ -115,8 +115,8 @@ class Selection:
         return None if found is None else ({score.name: score.value for score in found[0]}, found[1])
 
     def _decide(self, scores: Sequence[Score], best: Best) -> tuple[float, float | None, bool]:
-        """The deciding score, the loss, and whether this is the best so far. Equal scores say nothing, nor do worthless ones: nothing of an
-        output is right, however little was learned. Then the loss decides."""
+        """The deciding score, the loss, and whether this is the best so far. The loss decides between equal scores, and between worthless
+        ones, as after very little training."""
         score, loss = named(scores, self.deciding), named(scores, "loss")  # no score when the model has diverged
         values = [math.nan if one is None else one.value for one in (score, loss)]
         shared = torch.tensor(values, dtype=torch.float64)

@@ -23,78 +23,78 @@ class TrainingConfig:
     """How long, how fast and how carefully to train."""
 
     max_steps: Annotated[int, Field(ge=0)] | None = None
-    """Stop after so many updates; 0 scores and saves the weights that the run begins with, such as those of a published model."""
+    """Stop after this many updates; 0 scores and saves the initial weights, such as those of a published model."""
     max_epochs: Annotated[float, Field(gt=0)] | None = None
-    """Stop after so many passes over the data."""
+    """Stop after this many passes over the data."""
     max_minutes: Annotated[float, Field(gt=0)] | None = None
-    """Stop after so many minutes."""
+    """Stop after this many minutes."""
     batching: BatchingConfig = BatchingConfig()
-    """How records become batches."""
+    """How records are grouped into batches."""
     accumulation: Count = 1
     """Batches for one update."""
     optimizer: OptimizerConfig = AdamWConfig()
-    """What turns gradients into updates."""
+    """How gradients are turned into updates."""
     schedule: ScheduleConfig = InverseSquareRootConfig()
     """How the learning rate changes."""
     loss: plugin_field("losses", "cross_entropy") | None = None  # type: ignore[valid-type]
-    """What is minimized; None is what is natural for the output layer (cross-entropy for symbols)."""
+    """The loss to minimize; None means the default for the output layer (cross-entropy for symbols)."""
     decoder_inputs: DecoderInputsConfig = TeacherForcingConfig()
-    """What the decoder reads while it learns."""
+    """The decoder's inputs in training."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest gradient norm; larger gradients are scaled down. None leaves them as they are."""
+    """Largest gradient norm; larger gradients are scaled down. None never scales them."""
     precision: Precision = "fp32"
-    """fp32; bf16 (autocast: products alone are rounded); or bf16_weights (weights and what flows between layers are rounded, too, and learn
-    through masters in fp32, which are what is saved): faster still. For GPUs without bf16 there is fp16 (autocast, with a loss that is
-    scaled so that small gradients survive); tf32 rounds what enters products on Nvidia's GPUs. What a device lacks it computes in fp32, and
-    says so."""
+    """fp32; bf16 (autocast: only matrix products are rounded); or bf16_weights (weights and activations are rounded, too, and master
+    weights in fp32 are updated and saved): faster still. For GPUs without bf16 there is fp16 (autocast, with a scaled loss so that small
+    gradients survive); tf32 rounds the inputs of products on Nvidia's GPUs. A precision that a device does not support is replaced by fp32,
+    with a message."""
     compile: bool = False
-    """Compile the layers of attention (torch.compile) in the first updates, for all updates that follow: worth it for long trainings. Their
-    losses are the same up to rounding, and to other random numbers in dropout."""
+    """Compile the layers of attention (torch.compile) in the first updates, for all updates that follow: useful for long trainings. Losses
+    are the same except for rounding, and for other random numbers in dropout."""
     deterministic: bool = False
-    """On a GPU, take only algorithms that give the same bits every time, which are slower: then two runs of a recipe are bit-identical,
-    and so is a resumed one. A CPU is so in any case."""
+    """On a GPU, use only deterministic algorithms, which are slower: then two runs of a recipe are bitwise identical, and so is a resumed
+    one. On a CPU this is always the case."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Keep, evaluate and save an exponential moving average of the weights."""
     average: Count = 1
-    """At the end, average the last so many checkpoints, and keep the average if it scores better."""
+    """At the end, average this many last checkpoints, and keep the average if it scores better."""
     validate_every: Count | Literal["auto"] | None = None
-    """Updates between validations; `auto` is ten times, evenly spread over the budget, whatever its unit; None is once per epoch, or less
-    often where `validation_share` would not allow it."""
+    """Updates between validations; `auto` validates ten times, evenly spread over the budget, whatever its unit; None validates once per
+    epoch, or less often if `validation_share` would not allow it."""
     save_every: Count | None = None
     """Updates between checkpoints besides those at validations."""
     save_minutes: Annotated[float, Field(gt=0)] | None = 15
-    """Minutes without a checkpoint after which one is written that serves for resuming only, until the next one; None is never."""
+    """Minutes without a checkpoint after which a temporary one is written, for resuming only; None never writes one."""
     keep: Count = 3
     """Checkpoints kept besides the best."""
     best: str = "loss"
-    """What decides which checkpoint is best: `loss`, or one of `evaluation.metrics`, computed by decoding."""
+    """The score that decides which checkpoint is best: `loss`, or one of `evaluation.metrics`, computed by decoding."""
     patience: Count | None = None
-    """Stop after so many validations without a new best."""
+    """Stop after this many validations without a new best."""
     validation_records: Count | None = 500
-    """The most validation records that are decoded for metrics while training (loss always uses all); None is all."""
+    """The greatest number of validation records that are decoded for metrics in training (the loss always uses all); None means all."""
     validation_share: Annotated[float, Field(gt=0, le=1)] | None = 0.1
-    """About how much of the time that updates take may be spent on validation: fewer records are decoded where it would be more, and epochs
-    too short for it are validated together. Costs are estimated from lengths, not timed. None is no limit."""
+    """The approximate limit of the time for validation, as a share of that for updates: fewer records are decoded if it would be more, and
+    several short epochs get one validation. Costs are estimated from lengths, not timed. None means no limit."""
     freeze: tuple[str, ...] = ()
-    """Parameters that stay as they are: patterns such as `encoder.*`."""
+    """Parameters that are frozen: patterns such as `encoder.*`."""
     init_from: Path | None = None
-    """A run or checkpoint whose weights training starts from, where names and shapes match."""
+    """A run or checkpoint whose weights initialize those of the model, where names and shapes match."""
     init_vocabulary: Literal["keep", "new"] = "keep"
-    """Whether a run that begins with the weights of `init_from` keeps its vocabulary, where `task.vocabulary` has the same settings, or
-    learns one of its own. With another language or alphabet: new."""
+    """Whether a run that starts from the weights of `init_from` keeps its vocabulary, if `task.vocabulary` has the same settings, or learns
+    a new one. For another language or alphabet: new."""
     init_layers: Literal["number", "spread"] = "number"
     """Which layers of `init_from` a model of another depth takes: those of the same number, or evenly spaced ones, first and last
     included (Shleifer and Rush 2020)."""
     nonfinite_patience: Count = 10
-    """Stop after so many updates in a row whose loss or gradient was not finite."""
+    """Stop after this many consecutive updates whose loss or gradient was not finite."""
     log_every: Count = 20
     """Updates between lines of the log."""
     log_records: bool = False
-    """Also log which records each update learned from."""
+    """Also log which records each update used."""
     trackers: tuple[plugin_field("trackers"), ...] = ()  # type: ignore[valid-type]
-    """Where else events go: `[tensorboard]`, `[{name: mlflow, uri: ...}, wandb]`."""
+    """Further places to send events to: `[tensorboard]`, `[{name: mlflow, uri: ...}, wandb]`."""
     tensorboard: bool = False
-    """The older way to say `trackers: [tensorboard]`."""
+    """The older form of `trackers: [tensorboard]`."""
     samples: Annotated[int, Field(ge=0)] = 3
     """Decoded validation samples shown at each validation."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -127,7 +127,7 @@ class TrainingConfig:
 
 
 def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
-    """Raises ConfigError when `best` names a metric that is not computed, or one that says nothing of which checkpoint is better."""
+    """Raises ConfigError when `best` names a metric that is not computed, or one that cannot rank checkpoints."""
     if settings.best != "loss" and settings.best not in metrics:
         raise ConfigError(
             f"`training.best` must be `loss` or one of `evaluation.metrics` ({', '.join(metrics)}), but is {settings.best!r}."
@@ -141,7 +141,7 @@ def check_best(settings: TrainingConfig, metrics: tuple[str, ...]) -> None:
 
 
 def warmup_notes(settings: TrainingConfig, batches_per_epoch: int) -> list[str]:
-    """What to say before training when the warm-up takes longer than the budget of steps or epochs; minutes are not known in steps."""
+    """Remarks before training when the warm-up takes longer than the budget of steps or epochs; it is not checked against minutes."""
     warmup = settings.schedule.warmup_steps
     if warmup == "auto":  # a share of the budget
         return []

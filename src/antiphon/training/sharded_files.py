@@ -1,4 +1,4 @@
-"""Tensors in shards as files: every process writes its own, and any number of processes reads them again.
+"""Files of sharded tensors: every process writes its own shards, and any number of processes can read them.
 
 They are what torch's distributed checkpoints are in the format of safetensors: no code runs when they are read.
 """
@@ -21,12 +21,12 @@ from antiphon.errors import CheckpointError
 
 
 def write_shards(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors, which may be sharded. All processes call it, for the same folder, with the same names."""
+    """Write tensors, which may be sharded. All processes call it, with the same folder and names."""
     save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
 
 def read_shards(folder: Path, place: Callable[[str, torch.Size], Tensor]) -> dict[str, Tensor]:
-    """Read tensors into the places that `place` makes for a name and a size, which may be sharded otherwise than what was written.
+    """Read tensors into those that `place` creates for a name and a size, which may be sharded differently.
 
     All processes call it. Raises CheckpointError when the files are incomplete.
     """

@@ -19,7 +19,7 @@ from antiphon.training.sharding import Exchange, shard
 
 @final
 class ShardedGradients:
-    """Of a model whose weights are sharded: each process has its shards of them in the end.
+    """Gradients of a model with sharded weights: at the end each process holds its shards of them.
 
     Every process takes every batch in as many pieces as all others; where it has no row for one, it computes with one that counts nothing.
     """
@@ -30,7 +30,7 @@ class ShardedGradients:
         self.exchange: Exchange = shard(learner, learner.model.blocks(), half=half, offload=offload)
 
     def __call__(self, batches: Sequence[Batch | None], step: int, weight: float) -> tuple[list[RowLosses], int]:
-        """Batches are split, on all processes, when they do not fit on one, and all is done again."""
+        """Compute the gradients; when batches do not fit on one process they are split on all, and everything is computed again."""
         pieces = 1
         while True:
             learned = self._learn(batches, step, weight, pieces)
@@ -41,7 +41,7 @@ class ShardedGradients:
             pieces = more_pieces(pieces, max(chain(*self.ranks.gather([most_rows(batches)]))), batches, self.ranks.device)
 
     def _learn(self, batches: Sequence[Batch | None], step: int, weight: float, pieces: int) -> list[RowLosses] | None:
-        """What was learned from; None when memory did not suffice here. The others notice nothing of it meanwhile."""
+        """The results of the batches; None when memory did not suffice here. The other processes are not affected meanwhile."""
         self.learner.zero_grad(set_to_none=True)
         learned, failed = list[RowLosses](), False
         for number, batch in enumerate(batches):
@@ -59,11 +59,11 @@ class ShardedGradients:
         return None if failed else learned
 
     def _parts(self, batch: Batch, pieces: int) -> int:
-        """Into how many parts the process that has most rows of a batch splits it."""
+        """The number of parts into which the process with the most rows of a batch splits it."""
         return 1 if pieces == 1 else min(pieces, max(counts[0] for counts in self.ranks.gather([len(batch.records)])))
 
     def _backward(self, piece: Batch, step: int, weight: float) -> RowLosses | None:
-        """Add the gradients of a piece; None when memory does not suffice, once the others' pass has been followed to its end."""
+        """Add the gradients of a piece; None when memory does not suffice, after taking part in the others' pass until its end."""
         self.exchange.begin()
         try:
             return backward(self.learner, to_device(piece, self.ranks.device), step, weight, self.precision)
@@ -76,7 +76,7 @@ class ShardedGradients:
         return None
 
     def _pass_by(self, batch: Batch, step: int) -> None:
-        """Exchange what a pass exchanges, for nothing."""
+        """Take part in the exchanges of a pass, without contributing."""
         backward(self.learner, to_device(batch.unlearned(), self.ranks.device), step, 1.0, self.precision)
 
     def _begin_again(self) -> None:

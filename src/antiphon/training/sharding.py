@@ -22,36 +22,36 @@ from antiphon.errors import ConfigError
 
 @final
 class Exchange:
-    """Counts what is exchanged in one pass over a batch, so that a process that stopped in the middle can follow the others."""
+    """Counts the exchanges within one pass over a batch, so that a process that stopped in the middle can take part in the rest."""
 
     def __init__(self) -> None:
         self._done = self._skipped = 0
 
     def begin(self) -> None:
-        """A new pass begins."""
+        """Begin a new pass."""
         self._done = self._skipped = 0
 
     @contextmanager
     def follow(self) -> Iterator[None]:
-        """Within it the pass is done again, of which the exchanges done so far are left out."""
+        """A context in which the pass is repeated, without the exchanges that are done already."""
         self._skipped, self._done = self._done, 0
         yield
         self._skipped = 0
 
     def takes_part(self) -> bool:
-        """Whether the next exchange is to be done; it counts as done from here on."""
+        """Whether to do the next exchange, which counts as done from here on."""
         self._done += 1
         return self._done > self._skipped
 
 
 class _Allocates:
-    """Buffers for what is exchanged."""
+    """Allocates buffers for exchanges."""
 
     def __init__(self, exchange: Exchange):
         self.exchange = exchange
 
     def allocate(self, size: Sequence[int | torch.SymInt], *, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """A buffer of its own each time."""
+        """A new buffer for each call."""
         return torch.empty(*size, dtype=dtype, device=device)
 
 
@@ -64,7 +64,7 @@ class _Gather(_Allocates):
 
 
 class _Scatter(_Allocates):
-    """Sums, never means: what a gradient is divided by is known before (see `step.py`)."""
+    """Reduces by sums, never means: the divisor of gradients is known before (see `step.py`)."""
 
     def __call__(
         self,
@@ -81,7 +81,7 @@ class _Scatter(_Allocates):
 
 
 def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool, offload: bool = False) -> Exchange:
-    """Shard a module in place, each of the layers for itself. Optimizers must be made afterwards: its parameters are others then.
+    """Shard a module in place, each of its layers separately. Optimizers must be made afterwards, since the parameters are replaced.
 
     root     what is called for each batch; its weights are used nowhere but within its `forward`
     layers   those parts whose weights are used nowhere but within their own `forward`

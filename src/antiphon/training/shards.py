@@ -1,4 +1,4 @@
-"""Tensors and models that may be in shards (`sharding.py`): what is done with them whether they are or not.
+"""Operations on tensors and models that may be sharded (`sharding.py`).
 
 Unusual here: torch's own parts for it are imported where there are shards, and nowhere else, since that takes more than a second.
 """
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 
 def full(tensor: Tensor) -> Tensor:
-    """A tensor as it is without shards. All processes must ask for it together."""
+    """A whole tensor, without shards. All processes must call it together."""
     shard: Any = tensor
     return shard.full_tensor() if _is_shard(tensor) else tensor
 
 
 def local(tensor: Tensor) -> Tensor:
-    """This process's shard of a tensor; the tensor where there are none. It is the same memory."""
+    """This process's shard of a tensor; the tensor itself if it is not sharded. It shares memory."""
     shard: Any = tensor
     return shard.to_local() if _is_shard(tensor) else tensor
 
@@ -32,7 +32,7 @@ def is_sharded(model: nn.Module) -> bool:
 
 
 def load_whole(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put whole tensors, which every process has, into a model that may be sharded; what is not named stays."""
+    """Load whole tensors, which every process has, into a model that may be sharded; tensors that are not named stay the same."""
     if not is_sharded(model):
         model.load_state_dict(weights, strict=False)
         return
@@ -42,7 +42,7 @@ def load_whole(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def sharded_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A whole tensor, which every process has, in shards as a parameter of its shape is; as it is where there are none."""
+    """A whole tensor, which every process has, sharded like a parameter of its shape; unchanged if that is not sharded."""
     if not _is_shard(parameter) or tensor.shape != parameter.shape:
         return tensor
     from torch.distributed.tensor import distribute_tensor
@@ -53,7 +53,7 @@ def sharded_like(parameter: Tensor, tensor: Tensor) -> Tensor:
 
 @contextmanager
 def gathered(root: nn.Module) -> Iterator[None]:
-    """Within it every process has all weights, such as for decoding, where each takes as many steps as its records need."""
+    """A context in which every process has all weights, as for decoding, where the number of steps differs between processes."""
     if not is_sharded(root):
         yield
         return

@@ -1,4 +1,4 @@
-"""The tensors of training: weights, their moving average, the optimizer's. What a checkpoint holds of them, and how they come back."""
+"""The tensors of training: weights, their moving average, the optimizer's state; written into checkpoints and restored from them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _TRAINED = "trained weights/"
 
 @final
 class TrainingState:
-    """A model that is trained, with its optimizer and the moving average, if there is one. `save_features` writes what the task fitted.
+    """A model in training, with its optimizer and the moving average, if there is one. `save_features` writes what the task has fitted.
 
     Where weights are sharded, all processes load and write together: the optimizer's state stays in shards in the files, too.
     """
@@ -42,7 +42,7 @@ class TrainingState:
 
     @contextmanager
     def usable(self) -> Iterator[Seq2SeqModel]:
-        """Within it the model has the weights that will be used: the moving average, if there is one."""
+        """A context in which the model has the weights that would be used: the moving average, if there is one."""
         if self.average is not None:
             self.average.swap(self.model)
         try:
@@ -53,7 +53,7 @@ class TrainingState:
 
     @contextmanager
     def holding(self, weights: Mapping[str, Tensor]) -> Iterator[Seq2SeqModel]:
-        """Within it the model has other weights."""
+        """A context in which the model has other weights."""
         own = {name: tensor.clone() for name, tensor in self.model.own_weights().items()}
         try:
             load_whole(self.model, weights)
@@ -62,11 +62,11 @@ class TrainingState:
             self.model.load_state_dict(own, strict=False)
 
     def whole_weights(self) -> dict[str, Tensor]:
-        """The weights that a checkpoint holds, as they are without shards, on the CPU."""
+        """The weights for a checkpoint, without shards, on the CPU."""
         return {name: full(tensor).cpu() if self.sharded else tensor for name, tensor in self.model.own_weights().items()}
 
     def load(self, saved: checkpoint.Checkpoint) -> Progress:
-        """Take over a checkpoint, of as many processes as there were; returns where training stood.
+        """Restore a checkpoint, written by any number of processes; returns the progress.
 
         Raises CheckpointError when it holds no training state.
         """
@@ -86,12 +86,12 @@ class TrainingState:
         return progress_from(checkpoint.read_json(training / PROGRESS))
 
     def write_features(self, folder: Path) -> None:
-        """Write what the task fitted into a checkpoint."""
+        """Write what the task has fitted into a checkpoint."""
         (folder / checkpoint.FEATURES).mkdir()
         self.save_features(folder / checkpoint.FEATURES)
 
     def write_training(self, folder: Path, progress: Progress) -> None:
-        """Write what only resuming needs into a checkpoint; called while the model has its usable weights."""
+        """Write what is only needed for resuming into a checkpoint; called while the model has the weights that would be used."""
         training = folder / checkpoint.TRAINING
         training.mkdir()
         checkpoint.write_json(training / PROGRESS, asdict(progress))
@@ -103,7 +103,7 @@ class TrainingState:
             checkpoint.write_tensors(training / TRAINED, self.average.tensors)  # meanwhile these are the trained weights
 
     def write_shards(self, training: Path | None) -> None:
-        """What all processes do together while the first one writes a checkpoint, whose folder it alone knows."""
+        """The part of writing a checkpoint that all processes do together; only the first one knows its folder."""
         from antiphon.training.sharded_files import write_shards
 
         place = next(filter(None, self.ranks.gather_plain(None if training is None else str(training))))
@@ -111,7 +111,7 @@ class TrainingState:
         write_shards(Path(place) / SHARDS, optimizer_tensors(self.optimizer, self._names()) | trained)
 
     def _read_shards(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The optimizer's tensors and the trained weights, in shards as the model's are, or whole."""
+        """Restore the optimizer's tensors and the trained weights, sharded like the model's, or whole."""
         from antiphon.training.sharded_files import read_shards
 
         parameters = self._parameters()
@@ -137,7 +137,7 @@ class TrainingState:
         return dict(self.model.named_parameters())
 
     def _untied(self) -> list[str]:
-        """Every tensor that a checkpoint holds under its first name; tied ones have several."""
+        """Every tensor of a checkpoint under its first name; tied ones have several."""
         kept = self.model.own_weights().keys()  # without buffers that are computed anew
         return [name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers()) if name in kept]
 

@@ -62,7 +62,7 @@ class Update:
         precision: Precision,
         seed: int,
     ) -> "Update":
-        """The update of a model that every rank has as a whole."""
+        """The update of a model that every rank holds as a whole."""
         learner = Learner(model, loss, inputs)
         return cls(learner, WholeGradients(learner, ranks, precision, seed), optimizer, ranks, clip_norm=clip_norm)
 
@@ -73,7 +73,7 @@ class Update:
         return read([self.begin(batches, step, learning_rate_factor, scale)], self.ranks)[0]
 
     def begin(self, batches: Sequence[Batch | None], step: int, learning_rate_factor: float, scale: LossScale = UNSCALED) -> Pending:
-        """Give update number `step` to the device, which is not waited for unless the optimizer must be (`step_unless`).
+        """Start update number `step` on the device, without waiting for it unless the optimizer requires that (`step_unless`).
 
         Raises TrainingError when a single record does not fit in memory.
         """
@@ -95,7 +95,7 @@ class Update:
         return Pending(numbers, skipped, elements, weight, learned, scaled=not scale.least)
 
     def _counted(self, batches: Sequence[Batch | None]) -> tuple[int, float]:
-        """The target elements of all ranks, and the sum of their weights, which is never 0."""
+        """The number of target elements of all ranks, and the sum of their weights, which is never 0."""
         elements, weight = 0, 0.0
         for batch in batches:
             if batch is None or not batch.learned:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: heard at once, obeyed where nothing is lost.
+"""Stopping by Ctrl-C and SIGTERM: signals are noticed at once, and obeyed where nothing is lost.
 
 The first signal asks training to stop after the update in hand, with a checkpoint; within something that can be done again, such as a
 validation, it stops right there. The second one stops at once, unless the checkpoint of the first is being written.
@@ -16,7 +16,7 @@ HEARD = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """Training was stopped by a signal, whose name it says, and can be resumed."""
+    """Training was stopped by the named signal, and can be resumed."""
 
     def __init__(self, number: int):
         self.signal = signal.Signals(number)
@@ -25,7 +25,7 @@ class Stopped(KeyboardInterrupt):
 
 @final
 class StopRequest:
-    """Whether someone wants training to stop. `say` is told what will happen, in the moment when the first signal arrives."""
+    """Whether a stop was requested. `say` gets a message about what will happen when the first signal arrives."""
 
     def __init__(self, say: Callable[[str], None]):
         self.say = say
@@ -36,7 +36,7 @@ class StopRequest:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Within it signals are requests. Outside the main thread the caller handles them."""
+        """A context in which signals are requests. Outside of the main thread the caller handles signals."""
         try:
             before = {number: signal.signal(number, self._hear) for number in HEARD}
         except ValueError:  # not in the main thread
@@ -49,7 +49,7 @@ class StopRequest:
 
     @contextmanager
     def repeatable(self, within: str, *, alone: bool) -> Iterator[None]:
-        """Within it nothing is lost by stopping: a request raises Stopped right there, also one that is there already.
+        """A context in which stopping loses nothing: a request raises Stopped at once, also an earlier one.
 
         A process that is not `alone` must not leave the others waiting: there, a request waits for the end of what is done.
         """
@@ -62,7 +62,7 @@ class StopRequest:
             self._within, self._repeatable = "update", False
 
     def obeyed(self) -> None:
-        """From here on the last checkpoint is written, and signals change nothing."""
+        """Mark that the last checkpoint is being written from here on; further signals change nothing."""
         self._saving = True
 
     def _hear(self, number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""How much memory tensors take at most while something is computed.
+"""Measures the peak memory of tensors during a computation.
 
 A GPU keeps count itself. For the CPU the allocations are counted here: every result of an operation, also of the backward pass, is seen as
 it is made, and as its memory is let go. Unusual: nothing asks the operating system. What a process holds (its resident set) only shows
@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_iter
 
 @final
 class CountedTensors(TorchDispatchMode):
-    """Within it, `peak` is the most bytes that tensors made within it took at once, whichever the device."""
+    """A context in which `peak` is the peak memory, in bytes, of all tensors created within it, on any device."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -28,7 +28,7 @@ class CountedTensors(TorchDispatchMode):
     def __torch_dispatch__(
         self, operation: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Do the operation, and look at what it made."""
+        """Run the operation, and count its results."""
         made = operation(*args, **(kwargs or {}))
         for tensor in tree_iter(made):
             if isinstance(tensor, Tensor):
@@ -51,7 +51,7 @@ class CountedTensors(TorchDispatchMode):
 
 
 def peak_of(work: Callable[[], object], device: torch.device) -> int:
-    """The most bytes that tensors on the device take during some work: on a GPU all that there are, else those that the work makes."""
+    """The peak memory of tensors on the device during some work: on a GPU of all tensors, else of those that the work creates."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,4 +1,4 @@
-"""The trackers of a run: opened, told what the run was called before, and let go when they fail."""
+"""The trackers of a run: opens them, passes on the run's earlier identifier, and drops them when they fail."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ def trackers_of(training: TrainingConfig) -> tuple[Any, ...]:
 
 
 def open_trackers(settings: Sequence[Any], run: TrackedRun, say: Callable[[str], None]) -> list[EventSink]:
-    """Begin or continue the run in each tracker; `say` hears of one that fails later.
+    """Begin or continue the run in each tracker; `say` gets a message if one fails later.
 
     Raises MissingPackageError without a tracker's package, and ConfigError when it cannot be reached: training has not begun yet.
     """
@@ -51,14 +51,14 @@ def open_trackers(settings: Sequence[Any], run: TrackedRun, say: Callable[[str],
 
 @final
 class Guarded:
-    """A tracker that cannot end a training run: when it fails, that is said once, and it hears no more."""
+    """A tracker that cannot end a training run: when it fails, there is one message, and it gets no more events."""
 
     def __init__(self, name: str, tracker: Tracker, say: Callable[[str], None]):
         self.name, self.tracker, self.say = name, tracker, say
         self.failed = False
 
     def log(self, event: Event) -> None:
-        """Pass the event on."""
+        """Pass on an event."""
         self._try(lambda: self.tracker.log(event))
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""The loop: updates, and after each one whatever is due, until a budget is used up, nothing gets better, or someone stops it.
+"""The training loop: updates, each followed by whatever is due, until the budget is used up, scores no longer improve, or a stop is
+requested.
 
 What it must remember between two processes is `Progress`, a handful of numbers; with the weights, the optimizer and the seed they
 determine everything that follows, so `--resume` continues exactly.
@@ -40,13 +41,13 @@ from antiphon.training.stopping import HEARD, Stopped, StopRequest
 
 
 def _nothing(*_: object) -> None:
-    """What there is to say or do at the end, where nobody asks for more."""
+    """The default for what to report or do at the end."""
 
 
 @dataclass(frozen=True)
 class _Unread:
-    """An update whose result has not been read: where it led, as far as that is known, at what rate, in how many seconds of it layers were
-    compiled, and this rank's records."""
+    """An update whose result has not been read: its progress, as far as known, its learning rate, the seconds spent compiling layers, and
+    this rank's records."""
 
     pending: Pending
     position: Progress
@@ -57,7 +58,7 @@ class _Unread:
 
 @final
 class Trainer:
-    """Trains one model. `header` is what every checkpoint says about itself; `save_features` writes what the task fitted.
+    """Trains one model. `header` is written into every checkpoint; `save_features` writes what the task has fitted.
 
     `conclude` is called by the first rank when all has been learned, before the end is logged, and `saved` whenever the run's folder has a
     new checkpoint; `say` hears what signals will do.
@@ -129,7 +130,7 @@ class Trainer:
                 return
 
     def _position(self) -> Progress:
-        """Where training stands in the data and in its budget; of what updates did it knows as much as has been read."""
+        """The position in the data and in the budget; the results of updates are included as far as they have been read."""
         return self.unread[-1].position if self.unread else self.progress
 
     def _update(self, batches: Sequence[Batch | None], epoch: int, batch: int) -> None:
@@ -149,7 +150,7 @@ class Trainer:
             self._read()
 
     def _read(self) -> None:
-        """Wait for the device, and tell what the updates did whose results have not been read."""
+        """Wait for the device, and report the results of updates that have not been read."""
         unread, self.unread = self.unread, []
         with within("update"):
             results = read([one.pending for one in unread], self.ranks)
@@ -162,7 +163,7 @@ class Trainer:
                 self.progress = replace(self.progress, window=Window(since=after.seconds))
 
     def _told(self, one: _Unread, result: UpdateResult) -> Progress:
-        """The progress behind an update, once what is unusual in it was told."""
+        """The progress after an update, whose unusual results have been reported."""
         at = one.position
         after = self.progress.after(
             result, epoch=at.epoch, batch=at.batch, seconds=at.seconds, learning_rate=one.learning_rate, compiling=one.compiling
@@ -173,7 +174,7 @@ class Trainer:
         return after
 
     def _finish_step(self) -> bool:
-        """Whatever is due after an update: validation, checkpoint, end. Returns whether it was the end; raises Stopped if asked to."""
+        """Do whatever is due after an update: validation, checkpoint, end. Returns whether it was the end; raises Stopped if requested."""
         if self._position().validation_due:
             self._validate()
         here = self._position()
@@ -186,7 +187,7 @@ class Trainer:
         return bool(reason)
 
     def _stop_or_save(self) -> None:
-        """Stop if any process was asked to; save if the first one finds it is time to. All of them do the same."""
+        """Stop if any process was asked to; save if the first process finds that it is time to. All processes do the same."""
         every = self.settings.save_minutes
         late = self.ranks.first and every is not None and time.monotonic() - self.saved_at >= every * 60
         *stops, late = self.ranks.any_of([*(self.stop.signal == number for number in HEARD), late])
@@ -201,7 +202,7 @@ class Trainer:
         raise Stopped(number)
 
     def _validate(self) -> None:
-        """Score the weights that will be used, remember the best, save. A stop meanwhile saves the step with the validation still due."""
+        """Score the weights that would be used, remember the best, save. A stop meanwhile saves the step with the validation still due."""
         self._read()
         before = self.progress
         try:
@@ -228,7 +229,7 @@ class Trainer:
         self._save(found.scores, best=found.better)
 
     def _save(self, scores: Mapping[str, float] = MappingProxyType({}), *, best: bool = False, passing: bool = False) -> None:
-        """Save at this step, once. What a stop or the clock saves is passing."""
+        """Save at this step, once. Checkpoints saved by a stop or the clock are temporary."""
         self._read()
         if self.progress.step == self.saved_step:
             return
@@ -242,7 +243,7 @@ class Trainer:
         self.ranks.wait()
 
     def _end(self, reason: str) -> None:
-        """What is left to do when all has been learned. A stop meanwhile needs no checkpoint: a resumed run does all of this again."""
+        """Do what is left at the end of training. A stop meanwhile needs no checkpoint: a resumed run does all of this again."""
         progress = self.progress
         if self.settings.average > 1 and len(progress.kept) > 1:
             progress = self._try_average(progress.kept[-self.settings.average :])
@@ -253,7 +254,7 @@ class Trainer:
         self.events.end(progress, reason)
 
     def _try_average(self, steps: Sequence[int]) -> Progress:
-        """Make the average of some checkpoints the best one, if that scores better; returns the progress that knows of it."""
+        """Make the average of some checkpoints the best one, if it scores better; returns the updated progress."""
         with self.state.holding(self.checkpoints.mean(steps)) as model:
             found = self.selection.of(model, (self.progress.best_score, self.progress.best_loss), "average")
             self.events.average(self.progress, len(steps), found)
@@ -264,7 +265,7 @@ class Trainer:
         return replace(self.progress, best_score=found.deciding, best_loss=found.loss, best_step=self.progress.step)
 
     def _score_best(self, progress: Progress) -> None:
-        """Report more exact scores of the best checkpoint. They decide nothing: they are of other records, found by another search."""
+        """Report more exact scores of the best checkpoint. They decide nothing, since they are of other records and another search."""
         best = self.checkpoints.folder / "best"
         if not best.exists():
             return

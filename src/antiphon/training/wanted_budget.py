@@ -1,5 +1,5 @@
-"""How large batches should be for data of a size, where memory alone would allow more: `training.batching.target_tokens: auto` takes the
-smaller of both. Small batches make many updates in little time; what many updates teach, few large ones do not."""
+"""The batch size that suits the size of the data, where memory alone would allow more: `training.batching.target_tokens: auto` takes the
+smaller of both. Small batches give many updates in little time, which a few large ones cannot replace."""
 
 import math
 
@@ -11,7 +11,7 @@ LEAST, MOST = 250, 25_000  # target elements; the most is that of Vaswani et al.
 
 
 def wanted_budget(settings: TrainingConfig, elements: int) -> int:
-    """The largest budget of a batch, in target elements, that leaves enough updates where an epoch has so many elements."""
+    """The largest budget of a batch, in target elements, that leaves enough updates for an epoch of this size."""
     if settings.max_steps is not None:  # as many updates as are asked for, of whatever size
         return MOST
     passes = PASSES if settings.max_epochs is None else settings.max_epochs

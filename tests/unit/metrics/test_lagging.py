@@ -42,7 +42,7 @@ def test_items_that_say_nothing_take_no_part() -> None:
 
 
 def test_a_text_without_times_is_refused() -> None:
-    with pytest.raises(DataError, match="item 2 must know when its words were said for the metric `average_lagging`"):
+    with pytest.raises(DataError, match="item 2 must have the times of its words for the metric `average_lagging`"):
         find_metric("average_lagging").statistics([timed([1], 1), "a"], [["a"], ["a"]])
 
 

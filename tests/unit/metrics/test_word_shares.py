@@ -68,7 +68,7 @@ def test_of_several_references_the_nearest_in_length_counts() -> None:
 
 @pytest.mark.parametrize("name", WITH_SOURCE)
 def test_a_plain_reference_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match=f"item 2 must bring its source for the metric `{name}`, but is the plain text 'b'.*SourcedText"):
+    with pytest.raises(DataError, match=f"item 2 must carry its source for the metric `{name}`, but is the plain text 'b'.*SourcedText"):
         evaluate([name], ["a", "b"], [[SourcedText("a", SOURCE)], ["b"]])
 
 

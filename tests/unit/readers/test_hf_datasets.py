@@ -51,7 +51,7 @@ def test_splits_of_a_saved_data_set(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "data", split="test")) == 2
     with pytest.raises(DataError, match=r"has the splits test, train. Set its `split`"):
         rows(tmp_path / "data")
-    with pytest.raises(DataError, match=r"There is no folder `.*state.json`, as a data set that `datasets` saved is one"):
+    with pytest.raises(DataError, match=r"There is no folder `.*state.json`; a data set saved by `datasets` is a folder"):
         rows(tmp_path / "data" / "train" / "state.json", format="hf_datasets")
 
 

@@ -120,7 +120,12 @@ def test_descriptions_and_defaults_are_for_people_who_write_yaml() -> None:
     assert [text for text in descriptions if re.search(r"\bNone\b|\n|Config\(", text)] == []
     defaults = [value for word, value in said if word == "default"]
     assert [value for value in defaults if isinstance(value, dict) or "(" in str(value)] == []
-    assert SCHEMA()["properties"]["seed"] == {"default": 1, "description": "Decides everything random.", "minimum": 0, "type": "integer"}
+    assert SCHEMA()["properties"]["seed"] == {
+        "default": 1,
+        "description": "The seed of all random numbers.",
+        "minimum": 0,
+        "type": "integer",
+    }
     assert json.loads(json.dumps(SCHEMA(), allow_nan=False)) == SCHEMA()
 
 

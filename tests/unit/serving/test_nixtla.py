@@ -191,7 +191,7 @@ def test_rows_without_names_are_a_table_each() -> None:
     [
         ({"h": 4}, "`h` must be at most 3, which this model forecasts, but is 4."),
         ({"h": 1.5}, "`h` must be a whole number from 1 on, but is 1.5."),
-        ({"level": [100]}, "`level` must be percents from 0 on and below 100, such as [80, 95]."),
+        ({"level": [100]}, "`level` must be percentages from 0 to below 100, such as [80, 95]."),
         ({"level": list(range(41))}, "`level` may have 40 levels, but has 41."),
         ({"model": "tow"}, "There is no model `tow`; there are: one, two. Did you mean `two`?"),
         ({"finetune_steps": 10}, "`finetune_steps` is not supported here. Leave it out."),

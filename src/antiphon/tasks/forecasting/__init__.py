@@ -1,4 +1,4 @@
-"""Forecasting: the past of a series in, its future out."""
+"""Forecasting: predicts the future of a series from its past."""
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.forecasting.config import ForecastingConfig

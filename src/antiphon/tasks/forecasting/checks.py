@@ -1,4 +1,4 @@
-"""What series must have to be learned from and scored, and the errors if they do not."""
+"""Checks of series for training and evaluation, and their errors."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from antiphon.tasks.forecasting.series_rows import SeriesRecords
 
 
 def check_values(series: Series, settings: ForecastingConfig, shown: Callable[[int], str]) -> None:
-    """Raise DataError for values that the settings cannot take; `shown` writes a time."""
+    """Raise DataError for values that the settings do not allow; `shown` formats a time."""
     bad, wanted = out_of_range(settings.transform, series.targets), ""
     if bad.any():
         limit = "from 0 on" if settings.transform.name == "log1p" else "above 0"
@@ -58,13 +58,13 @@ def fewer_windows(items: Sequence[Mapping[str, Any]], settings: ForecastingConfi
 
 
 def unused_rows(count: int, horizon: int) -> str:
-    """What is said of a series whose known future is longer than what is forecast of it."""
+    """A remark on a series whose known future is longer than the horizon."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
     return f"{rows} of the future behind the horizon are not forecast: `task.horizon` is {horizon:,}."
 
 
 def check_horizon(settings: ForecastingConfig, horizon: int, learned: int) -> None:
-    """Raises ConfigError when the horizon is longer than a model that decodes all at once has learned."""
+    """Raises ConfigError when the horizon is longer than that of a trained model which decodes all steps at once."""
     if settings.decoding == "direct" and horizon > learned:
         raise ConfigError(
             f"`task.horizon` must be at most {learned}, which the model was trained for, when `task.decoding` is direct, but is {horizon}."
@@ -72,7 +72,7 @@ def check_horizon(settings: ForecastingConfig, horizon: int, learned: int) -> No
 
 
 def too_few_held_out(whole: SeriesRecords, wanted: int, settings: ForecastingConfig) -> ConfigError:
-    """What is wrong when fewer steps are held out than are scored: the horizon, where no series is as long."""
+    """The error when fewer steps are held out than are scored: the horizon, if no series is that long."""
     table = whole.table()
     longest = int((table.stops - table.starts).max(initial=0))
     if settings.horizon >= longest:

@@ -1,5 +1,5 @@
-"""A model's forecast and those of baselines as one: their mean. Forecasts that err in different ways make up for each other (Bates and
-Granger 1969), and most of what did well in the M4 competition was such a combination (Makridakis et al. 2020).
+"""Averages a model's forecast with those of baselines. Forecasts with different errors compensate for each other (Bates and Granger 1969),
+and most of the best entries of the M4 competition were such combinations (Makridakis et al. 2020).
 
 Unusual: baselines say no more than points, so the model alone says how sure the forecast is: its quantiles and sample paths move with the
 point, by the same amount. Weights are equal: those that were estimated seldom do better (Claeskens et al. 2016).
@@ -18,7 +18,7 @@ from antiphon.tasks.forecasting.conformal import Calibration
 
 
 def combined(forecast: Forecast, past: tuple[Series, int] | None, names: Sequence[str], missing: Missing, season: int) -> Forecast:
-    """The mean of a forecast and of what the named baselines say from the same origin of its series; without a past it is itself."""
+    """The mean of a forecast and the named baselines' forecasts from the same origin of its series; unchanged without a past."""
     if past is None:
         return forecast
     said = baseline_forecasts([past], names, missing, len(forecast.point), season)
@@ -32,7 +32,7 @@ def combined(forecast: Forecast, past: tuple[Series, int] | None, names: Sequenc
 
 
 def check_combination(calibration: Calibration | None, names: Sequence[str]) -> None:
-    """Raise ConfigError when intervals were calibrated for forecasts that were combined otherwise, and so would not cover these."""
+    """Raise ConfigError when intervals were calibrated for forecasts combined in another way, and so would not cover these."""
     if calibration is not None and calibration.combine != tuple(names):
         raise ConfigError(
             f"The intervals were calibrated with `task.combine` being {list(calibration.combine)}, so it cannot be {list(names)}."

@@ -1,4 +1,4 @@
-"""The settings of forecasting: which columns hold what, how windows are cut, how values are scaled."""
+"""The settings of forecasting: the roles of columns, how windows are cut, how values are scaled."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -22,77 +22,80 @@ class BacktestConfig:
     """Which forecasts are scored: those from the last origins of each series (a rolling origin)."""
 
     windows: Steps = 1
-    """How many origins, the last of them one horizon before the end of the series."""
+    """The number of origins, the last of them one horizon before the end of the series."""
     step: Steps | None = None
     """Steps between two origins; null is the horizon, so that windows do not overlap."""
 
 
 @config
 class ForecastingConfig:
-    """Which columns hold what, how windows are cut, how values are scaled."""
+    """The roles of columns, how windows are cut, how values are scaled."""
 
     name: Literal["forecasting"] = "forecasting"
     """The name of this task."""
     horizon: Steps
     """Steps to forecast."""
     context_length: Steps | None = None
-    """The most past steps that the model reads; null is two horizons or two seasons, whichever is longer."""
+    """The greatest number of past steps that the model reads; null means two horizons or two seasons, whichever is longer."""
     shortest_context: Steps | None = None
-    """The fewest past steps that a window may have; null is `context_length`. Smaller lets short series take part."""
+    """The smallest number of past steps in a window; null means `context_length`. A smaller number includes short series."""
     id: str | None = "unique_id"
-    """Column that names the series; null when the data is one series."""
+    """Column that identifies the series; null when the data is one series."""
     time: str = "ds"
     """Column with the times: whole numbers, or dates such as 1994-12 or 1994-12-31T23:00."""
     time_zone: str | None = None
-    """Zone of times that have an offset from UTC, such as Europe/Berlin: days and the calendar are local. Null takes that of the times."""
+    """Time zone for times with an offset from UTC, such as Europe/Berlin: days and the calendar are local. Null takes the zone of the
+    times."""
     target: str | tuple[str, ...] = "y"
-    """Column that is forecast, or several that are forecast together. In wide data the name that values get."""
+    """Column to forecast, or several to forecast together. In wide data the name that values get."""
     format: Literal["long", "wide"] = "long"
     """long has a row for each series and time; wide a row for each time, and a column for each series."""
     frequency: str | None = None
     """Time from one step to the next, such as 15m, 1h, 1d, 1b (business day), 1w, 1mo, 1q, 1y or 1i (integer); null infers it."""
     season: Steps | None = None
-    """Steps of a season, for scores relative to the seasonal naive forecast; null is the frequency's natural one."""
+    """Steps of a season, for scores relative to the seasonal naive forecast; null means the frequency's natural one."""
     past: tuple[str, ...] = ()
-    """Columns of numbers that are known for the past only."""
+    """Numeric columns that are known for the past only."""
     known: tuple[str, ...] = ()
-    """Columns of numbers that are known in advance: predicting needs them for the whole horizon, in rows without a target."""
+    """Numeric columns that are known in advance: prediction needs them for the whole horizon, in rows without a target."""
     static: tuple[str, ...] = ()
-    """Columns with one value per series, numbers or categories. A category that training did not have cannot be predicted for."""
+    """Columns with one value per series, numbers or categories. There are no predictions for categories that are not in the training
+    data."""
     categorical: tuple[str, ...] = ()
     """Columns of `static` that hold categories although they look like numbers."""
     calendar: tuple[Cycle, ...] = ()
     """Cycles of the calendar to read as sine and cosine: minute, hour, weekday, monthday, yearday, week, month, quarter."""
     scaling: Scaling = ScalingConfig()
-    """How series of different sizes are brought to one: none, mean, standard, robust, min_max or last; over window, series or all."""
+    """How series of different sizes are scaled: none, mean, standard, robust, min_max or last; over window, series or all."""
     transform: Transform = TransformConfig()
-    """A transform before scaling: none, log, log1p or box_cox. Point forecasts are those of the transformed values, taken back."""
+    """A transform before scaling: none, log, log1p or box_cox. Point forecasts are those of the transformed values, transformed back."""
     counts: bool = False
-    """Whether the target counts something: whole numbers from 0, as a `negative_binomial` head needs them. They are divided by the size of
-    their window (`scaling: size`), and the head knows by what; `scaling: none` leaves them as they are."""
+    """Whether the target is a count: whole numbers from 0, as a `negative_binomial` head needs them. They are divided by the scale of their
+    window (`scaling: size`), which the head knows; `scaling: none` leaves them unchanged."""
     missing: Missing = "error"
-    """What replaces missing values among the inputs: an error, the previous value, those on a line, or zero. They never count as labels."""
+    """What replaces missing values in the inputs: an error, the previous value, linear interpolation, or zero. They never count as
+    labels."""
     observed_mask: bool = False
-    """Whether the model also reads which values were there."""
+    """Whether the model also reads which values were observed."""
     duplicates: Duplicates = "error"
-    """What several rows of one series and time become: an error, the last of them, their mean, or the sum of their targets."""
+    """How several rows of one series and time are combined: an error, the last of them, their mean, or the sum of their targets."""
     decoding: Literal["rollout", "direct"] = "rollout"
-    """Step by step, each step reading the one before, or all steps at once, as a model that has no steps always does. It decides `search`
-    and `training.decoder_inputs` where they are not given."""
+    """Step by step, where each step reads the one before, or all steps at once, as models without steps always do. It determines `search`
+    and `training.decoder_inputs` unless these are given."""
     stride: Steps = 1
-    """Steps between the windows to learn from."""
+    """Steps between training windows."""
     weighting: Weighting = "windows"
-    """Whether an epoch shows every window once, or as many windows of which each series has an equal share."""
+    """Whether an epoch shows every window once, or the same number of windows with an equal share for each series."""
     backtest: BacktestConfig = BacktestConfig()
     """Which forecasts are scored."""
     intervals: tuple[Annotated[float, Field(gt=0, lt=100)], ...] = ()
-    """Central intervals, in percent such as [80, 95], to calibrate on the validation windows when training ends, so that they cover what
-    they promise (conformal prediction). A head of points gets intervals this way only."""
+    """Central intervals, in percent such as [80, 95], to calibrate on the validation windows at the end of training, so that they have the
+    promised coverage (conformal prediction). A point head gets intervals in this way only."""
     baselines: tuple[plugin_name("baselines"), ...] = ("naive", "seasonal_naive", "linear")  # type: ignore[valid-type]
     """Methods without training whose scores are shown beside the model's (`antiphon list baselines`)."""
     combine: tuple[plugin_name("baselines"), ...] = ()  # type: ignore[valid-type]
-    """Baselines whose forecasts are averaged with the model's, each of which counts as much as the model; intervals move along with the
-    point. Each reads the history of the series that is forecast, and nothing else. It needs no other training, so a trained run takes it,
+    """Baselines whose forecasts are averaged with the model's, each with the same weight as the model; intervals are shifted with the
+    point. A baseline uses only the history of the series that is forecast. No training is needed, so that it can be set for a trained run,
     too."""
 
     def __post_init__(self) -> None:
@@ -134,7 +137,7 @@ class ForecastingConfig:
 
     @property
     def roles(self) -> dict[str, Any]:
-        """Which column is what, as plain values; wide data has one for each series instead of `id` and `target`."""
+        """The roles of columns, as plain values; wide data has a column for each series instead of `id` and `target`."""
         wide = self.format == "wide"
         columns = {"past": list(self.past), "known": list(self.known), "static": list(self.static)}
         return {"format": self.format, "id": None if wide else self.id, "time": self.time, "target": list(self.targets), **columns}
@@ -146,26 +149,26 @@ class ForecastingConfig:
 
     @property
     def sizes(self) -> int:
-        """Channels of the target whose size the decoder is told."""
+        """The number of target channels whose scale is an input of the decoder."""
         return len(self.targets) if self.scaled.name == "size" else 0
 
     @property
     def lowest(self) -> float | None:
-        """What no value of the target, and so no forecast and no end of an interval, lies below."""
+        """The lower bound for values of the target, and so for forecasts and their intervals."""
         return 0.0 if self.counts or self.transform.name in ("log", "log1p", "box_cox") else None
 
     @property
     def origin_step(self) -> int:
-        """Steps between two origins of the backtest."""
+        """The number of steps between two origins of the backtest."""
         return self.backtest.step or self.horizon
 
     @property
     def held_out(self) -> int:
-        """The steps at the end of a series that the backtest scores."""
+        """The number of steps at the end of a series that the backtest scores."""
         return self.horizon + (self.backtest.windows - 1) * self.origin_step
 
     @property
     def series_columns(self) -> SeriesColumns:
-        """Which columns hold what, for reading."""
+        """The roles of columns, for reading series."""
         wide = self.format == "wide"
         return SeriesColumns(None if wide else self.id, self.time, self.targets, self.past, self.known, self.static, wide, self.time_zone)

@@ -1,4 +1,4 @@
-"""Intervals that cover what they promise: split conformal calibration on validation windows, for each step of the horizon by itself.
+"""Calibrated prediction intervals: split conformal calibration on validation windows, separately for each step of the horizon.
 
 For two levels around the middle, say 0.1 and 0.9, how far a value lies outside of its interval (less than 0: inside) is measured on n
 windows that training has not seen, and the interval is widened on both sides by the ceil((n + 1) 0.8)-th smallest of these distances:
@@ -33,15 +33,15 @@ CALIBRATION = "calibration.json"
 
 @dataclass(frozen=True)
 class Calibration:
-    """How much to widen each interval: margins (H, C, I) in units of a window's scale, for `percents` (I,), narrow to wide. The forecasts
-    that they were measured on were averaged with those of the baselines `combine`."""
+    """How far to widen each interval: margins (H, C, I) in units of a window's scale, for `percents` (I,), narrow to wide. The forecasts
+    that they were measured on were averaged with those of the baselines in `combine`."""
 
     percents: tuple[float, ...]
     margins: Float[np.ndarray, "H C I"]
     combine: tuple[str, ...] = ()
 
     def apply(self, forecast: Forecast, scale: Float[np.ndarray, " C"]) -> Forecast:
-        """The forecast with calibrated quantiles; `scale` (C,) is what its window is measured in. A point forecast gets quantiles.
+        """The forecast with calibrated quantiles; `scale` (C,) is the scale of its window. A point forecast gets quantiles.
 
         Raises DataError when the forecast has more steps or other channels than were calibrated, or has not the levels.
         """
@@ -90,7 +90,7 @@ def calibrate(
     scales: Sequence[Float[np.ndarray, " C"]],
     percents: Sequence[float] = (),
 ) -> Calibration:
-    """Measure how much to widen the intervals, on windows that training has not seen.
+    """Measure how far to widen the intervals, on windows that were not used in training.
 
     `scales[i]` (C,) is what window i is measured in; missing values do not count. `percents` are the central intervals to calibrate, with
     all narrower ones that the forecasts' levels make: one that is left as it is would hold a wider one open. Without them it is all that
@@ -114,7 +114,7 @@ def calibrate(
 def _distances(
     forecast: Forecast, actual: Actual, scale: Float[np.ndarray, " C"], percents: tuple[float, ...]
 ) -> Float[np.ndarray, "H C I"]:
-    """How far values lie outside of their intervals, in units of the window's scale; NaN where nothing was observed."""
+    """How far values lie outside of their intervals, in units of the window's scale; NaN for missing values."""
     if forecast.point.shape != actual.values.shape:
         raise DataError(
             f"The forecast of series `{forecast.unique_id}` must have the shape of what happened {actual.values.shape},"
@@ -132,7 +132,7 @@ def _distances(
 
 
 def _margins(distances: Float[np.ndarray, "N H C"], percent: float) -> Float[np.ndarray, "H C"]:
-    """The ceil((n + 1) percent)-th smallest distance of each step and channel, of the n that were observed there."""
+    """The ceil((n + 1) percent)-th smallest distance of each step and channel, out of the n observed there."""
     ordered = np.sort(distances, axis=0)  # NaN last
     counts = (~np.isnan(ordered)).sum(axis=0)
     ranks = np.ceil((counts + 1) * percent / 100 - _TOLERANCE).astype(np.int64)
@@ -147,14 +147,14 @@ def _margins(distances: Float[np.ndarray, "N H C"], percent: float) -> Float[np.
 
 
 def _intervals(levels: tuple[float, ...]) -> list[float]:
-    """The central intervals, in percent, whose two levels are there."""
+    """The central intervals, in percent, both of whose levels exist."""
     return [
         round(100 - 200 * low, 6) for low in levels if low < 0.5 - _TOLERANCE and any(abs(1 - low - high) < _TOLERANCE for high in levels)
     ]
 
 
 def _places(forecast: Forecast, percent: float) -> tuple[int, int]:
-    """Where the two levels of a central interval stand."""
+    """The indices of the two levels of a central interval."""
     places = []
     for wanted in (0.5 - percent / 200, 0.5 + percent / 200):
         near = [place for place, level in enumerate(forecast.levels) if abs(level - wanted) < 1e-7]
@@ -168,7 +168,7 @@ def _places(forecast: Forecast, percent: float) -> tuple[int, int]:
 
 
 def _degenerate(forecast: Forecast, percents: tuple[float, ...]) -> Forecast:
-    """A point forecast as one whose quantiles all lie on the point."""
+    """A point forecast with quantiles that all equal the point."""
     sides = [0.5 - percent / 200 for percent in reversed(percents)]
     levels = (*sides, 0.5, *(1 - low for low in reversed(sides)))
     return replace(
@@ -177,7 +177,7 @@ def _degenerate(forecast: Forecast, percents: tuple[float, ...]) -> Forecast:
 
 
 def _nested(quantiles: Float[np.ndarray, "H C Q"], levels: tuple[float, ...]) -> Float[np.ndarray, "H C Q"]:
-    """Quantiles in order, by moving outwards those that cross: above the middle upwards, below it downwards."""
+    """Quantiles in order, by moving crossing ones outwards: upwards above the median, downwards below it."""
     upper = next((place for place, level in enumerate(levels) if level >= 0.5 - _TOLERANCE), len(levels))
     above = np.maximum.accumulate(quantiles[..., upper:], axis=-1)
     # Nothing above the middle may stand below it, so the lower half starts from the least of the upper one.

@@ -1,4 +1,4 @@
-"""What stands beside the targets of a series: numbers known for the past or in advance, the calendar, and what a series always is.
+"""Covariates of a series: numbers known for the past or in advance, calendar features, and static features.
 
 Everything is fitted on training data: scales of numbers, categories, how times are written, and the time from one step to the next.
 """
@@ -23,7 +23,7 @@ _REMEMBERED = 65536  # combinations of static values
 
 @final
 class Covariates:
-    """Fitted channels beside the targets, and the clock that they follow."""
+    """Fitted channels beside the targets, and the clock that times follow."""
 
     def __init__(self, settings: ForecastingConfig):
         self.settings = settings
@@ -36,23 +36,23 @@ class Covariates:
 
     @property
     def width(self) -> int:
-        """Channels that a source has beside targets and marks."""
+        """The number of source channels beside targets and marks."""
         return len(self.numbers.names) + calendar_width(self.settings.calendar) + self.static.width
 
     @property
     def known(self) -> int:
-        """Channels that are known in advance."""
+        """The number of channels that are known in advance."""
         return len(self.settings.known) + calendar_width(self.settings.calendar)
 
     def facts(self, horizon: int, shortest: int) -> SeriesFacts:
-        """How series must be given, for a forecast of `horizon` steps; one of the past has `shortest` steps before it, at least."""
+        """What series must look like for a forecast of `horizon` steps, which needs a history of at least `shortest` steps."""
         settings, columns = self.settings, self.settings.series_columns
         roles = (columns.id, columns.time, columns.targets, columns.past, columns.known, columns.static, columns.wide)
         return SeriesFacts(*roles, horizon, shortest, str(self.frequency), settings.time_zone, bool(settings.calendar))
 
     @property
     def beside(self) -> Beside:
-        """The names of all channels by their roles, and how numbers are stored."""
+        """The names of all channels by role, and how numbers are stored."""
         settings, static = self.settings, self.static
         return Beside(
             past=tuple(settings.past),
@@ -67,7 +67,7 @@ class Covariates:
     # ---------------------------------------------------------------------------------------------------------- fitting
 
     def fit_clock(self, style: TimeStyle, times: dict[str, np.ndarray]) -> None:
-        """How times are written, and the frequency that is set, or that the times of these series have.
+        """How times are written, and the frequency, which is set, or inferred from these series.
 
         Raises ConfigError when settings do not fit the times.
         """
@@ -87,7 +87,7 @@ class Covariates:
             )
 
     def zone(self, style: TimeStyle) -> str | None:
-        """The zone whose days and hours count for times of a style. Raises ConfigError when one is set, and they have none."""
+        """The time zone for days and hours of the calendar. Raises ConfigError when one is set although times have none."""
         if self._in_utc:
             return None
         if self.settings.time_zone is None or not style.calendar:
@@ -100,14 +100,14 @@ class Covariates:
         return self.settings.time_zone
 
     def clock(self, style: TimeStyle) -> Frequency:
-        """The frequency, for times of a style. Raises DataError when they are no dates and those of training were, or the other way."""
+        """The frequency, for the kind of times. Raises DataError when they are dates but were not in training, or the other way round."""
         if style.calendar != self.style.calendar:
             kinds = ("dates", "whole numbers") if self.style.calendar else ("whole numbers", "dates")
             raise DataError(f"`{self.settings.time}` must hold {kinds[0]}, as in training, but holds {kinds[1]}.")
         return self.frequency.at(self.zone(style))
 
     def observe(self, series: Series) -> None:
-        """Learn from a training series; `finish` ends it."""
+        """Learn from a training series; call `finish` after the last."""
         self.numbers.observe(np.concatenate([series.past, series.known[: len(series)]], axis=1))
         try:
             self.static.observe(series.static)
@@ -115,13 +115,13 @@ class Covariates:
             raise DataError(f"Series `{series.unique_id}`: {error}") from error
 
     def finish(self) -> None:
-        """All training series have been seen."""
+        """Finish learning, after all training series."""
         self.numbers.finish()
         self.static.finish()
         self._static_channels = {}
 
     def to_plain(self) -> dict[str, Any]:
-        """What was fitted, for JSON."""
+        """The fitted values, for JSON."""
         times: dict[str, Any] = {"kind": self.style.kind, "precision": self.style.precision, "separator": self.style.separator}
         if not self._in_utc:
             times |= {"zone": self.style.zone, "offset": self.style.offset}
@@ -133,7 +133,7 @@ class Covariates:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """What `to_plain` gave."""
+        """Restore the values of `to_plain`."""
         self.style, self._in_utc = TimeStyle(**saved["times"]), "zone" not in saved["times"]
         self.frequency = parse_frequency(saved["frequency"]).at(None if self.style.zone is None else self.zone(self.style))
         self.numbers.restore(saved["numbers"])
@@ -166,7 +166,7 @@ class Covariates:
         return np.concatenate([channels, calendar_features(local, settings.calendar)], axis=1)
 
     def static_of(self, series: Series) -> np.ndarray:
-        """The static channels of a series, remembered for each combination of values."""
+        """The static channels of a series, cached for each combination of values."""
         found = self._static_channels.get(series.static)
         if found is None:
             try:
@@ -178,7 +178,7 @@ class Covariates:
         return found
 
     def times(self, series: Series, steps: int) -> np.ndarray:
-        """The times of the first `steps` steps, going on behind the last row where there are fewer."""
+        """The times of the first `steps` steps, extrapolated beyond the last row."""
         missing = steps - len(series.times)
         if missing <= 0:
             return series.times[:steps]
@@ -186,5 +186,5 @@ class Covariates:
         return np.concatenate([series.times, following])
 
     def shown(self, time: Any) -> str:
-        """A time as the data writes it."""
+        """A time in the format of the data."""
         return str(self.style.write(np.array([time]))[0])

@@ -1,4 +1,4 @@
-"""What is worth knowing about forecasts beside their scores: errors by step and by series, coverage, and forecasts to draw.
+"""Details about forecasts beside their scores: errors by step and by series, coverage, and forecasts to plot.
 
 All of it is plain values for JSON, in which None stands for what is no finite number:
 
@@ -46,7 +46,7 @@ def forecast_details(
     season: int,
     write: Write,
 ) -> dict[str, Any]:
-    """Details of forecasts for windows: (series, steps before the first that is forecast). Raises DataError as the metrics do."""
+    """Details of forecasts for windows: (series, number of steps before the first forecast one). Raises the DataErrors of the metrics."""
     references = [[actual] for actual in actuals]
     metrics: dict[str, ForecastMetric] = {name: registry.find("metrics", name) for name in METRICS}
     said = {"model": forecasts, **baselines}
@@ -70,7 +70,7 @@ def forecast_details(
 
 
 def plain(values: np.ndarray) -> Any:
-    """Nested lists in which what is no finite number is None."""
+    """Nested lists with None in place of numbers that are not finite."""
     found = np.asarray(values, dtype=np.float64).astype(object)
     found[~np.isfinite(values)] = None
     return found.tolist()
@@ -80,7 +80,7 @@ def plain(values: np.ndarray) -> Any:
 
 
 def _by_series(parts: Mapping[str, Mapping[str, Breakdown]], ranking: str, forecasts: Sequence[Forecast]) -> dict[str, Any]:
-    """Errors of the model by series.
+    """The model's errors by series.
 
     metric         what series are ranked by; `quantiles` of it over all series
     total          series; `unranked` of them have no value by the metric, and `unranked_first` names some
@@ -127,8 +127,8 @@ def _by_series(parts: Mapping[str, Mapping[str, Breakdown]], ranking: str, forec
 
 
 def _coverage(forecasts: Sequence[Forecast], actuals: Sequence[Actual], channels: Sequence[str]) -> list[dict[str, Any]]:
-    """For each central interval, narrow to wide: `nominal` and `observed` percent, how many values count, and each channel's own
-    `observed` and mean `width` in its units. Empty when forecasts have no such intervals."""
+    """For each central interval, narrow to wide: `nominal` and `observed` percent, the number of values, and for each channel `observed`
+    and the mean `width` in its units. Empty when forecasts have no such intervals."""
     if any(forecast.quantiles is None or forecast.levels != forecasts[0].levels for forecast in forecasts):
         return []
     levels = forecasts[0].levels
@@ -176,7 +176,7 @@ def _drawn(
     season: int,
     write: Write,
 ) -> list[dict[str, Any]]:
-    """The best, the worst, and forecasts evenly spread between them.
+    """The best and the worst forecast, and others spread evenly between them.
 
     metric, value, rank   what they are ranked by; rank 1 of `ranked` is the best; None where nothing can be ranked
     times                 of the horizon; `history_times` of the steps before, at most `MOST_HISTORY`, of `history_steps` that there are
@@ -234,5 +234,5 @@ def _number(value: float) -> float | None:
 
 
 def _time(value: object) -> object:
-    """A time as JSON can hold it: whole numbers stay, dates become texts."""
+    """A time for JSON: whole numbers stay, dates become texts."""
     return value if isinstance(value, int) else str(value)

@@ -1,4 +1,4 @@
-"""What to propose for series: which columns, how far to forecast, and a season that the data confirm.
+"""Proposals for series: the roles of columns, the horizon, and a season that the data confirm.
 
 Horizons are those of the M4 competition by frequency (Makridakis, Spiliotis and Assimakopoulos 2020), of months a year, shortened for short
 series.
@@ -28,7 +28,7 @@ _LOOKED_AT = 2000  # series
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which column is what; `others` are numbers, and `static` texts, that nobody asked for."""
+    """The roles of columns; `others` are numeric and `static` text columns that were not requested."""
 
     id: str | None
     time: str
@@ -44,7 +44,7 @@ class _Columns:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the series are like: their steps, the values, how many there are."""
+    """Facts about the series: their steps, their values, their number."""
 
     frequency: Frequency
     season: FoundSeason
@@ -54,7 +54,7 @@ class _Facts:
 
 
 def draft(look: Look) -> Draft:
-    """For forecasting."""
+    """Propose settings for forecasting."""
     columns = _columns(look)
     facts = _facts(look, columns)
     shortest = int(np.quantile(facts.steps, 0.1))
@@ -122,14 +122,14 @@ def _time(look: Look) -> str | None:
 
 
 def _id(look: Look, left: list[str]) -> str | None:
-    """The column that names the series: one that is called so, or the only text, with fewer different values than there are records."""
+    """The column that identifies the series: one with a usual name, or the only text, with fewer different values than records."""
     repeated = [name for name in left if look.columns[name].distinct < max(2, look.records // 3) and look.columns[name].times == 0]
     texts = [name for name in repeated if look.columns[name].is_text]
     return named(repeated, SERIES) or (texts[0] if len(texts) == 1 else None)
 
 
 def _facts(look: Look, columns: _Columns) -> _Facts:
-    """Reads all series. Raises DataError where their times are not regular."""
+    """Read all series. Raises DataError where their times are not regular."""
     static = columns.texts
     settings = ForecastingConfig(horizon=1, **columns.roles)
     table = open_table(look.reopened(columns.roles), settings.series_columns, ())
@@ -152,7 +152,7 @@ def _facts(look: Look, columns: _Columns) -> _Facts:
 
 
 def _horizon(look: Look, facts: _Facts, shortest: int) -> tuple[int, str]:
-    """Steps to forecast: those asked for, or what is usual, of short series a quarter."""
+    """The horizon: the requested one, or the usual one, at most a fifth of the shorter series."""
     if "task.horizon" in look.asked:
         return int(look.asked["task.horizon"]), "as asked for"
     unit = facts.frequency
@@ -164,7 +164,7 @@ def _horizon(look: Look, facts: _Facts, shortest: int) -> tuple[int, str]:
 
 
 def _context(season: int, horizon: int, shortest: int) -> int:
-    """Past steps to read: some seasons, at least two horizons, as far as series that lose two horizons at their end have them."""
+    """The context length: some seasons, at least two horizons, as far as series allow without the two horizons at their end."""
     wanted = max(SEASONS_READ * season, 2 * horizon, 8)
     return int(max(1, min(wanted, 1000, shortest - 3 * horizon)))
 

@@ -1,4 +1,4 @@
-"""The season that is taken off each window where the recipe leaves it to the data (`scaling: {name: last, season: auto}`)."""
+"""Finds the season that is subtracted from each window when the recipe leaves it to the data (`scaling: {name: last, season: auto}`)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +15,8 @@ KEY = "window_season"  # in what a task stores
 def found(
     settings: ForecastingConfig, reader: SeriesReader, frequency: Frequency, notes: tuple[str, ...]
 ) -> tuple[ForecastingConfig, dict[str, Any], tuple[str, ...]]:
-    """The settings with the season that the first target has, what is to be stored of it, and the notes with what was found; all as they
-    are where the settings say what the season is."""
+    """The settings with the season of the first target, what to store of it, and the notes with the finding; all unchanged where the
+    settings give a season."""
     if settings.scaling.season != "auto":
         return settings, {}, notes
     season = find_season((series.targets[:, 0] for series in reader), settings.season or frequency.season, frequency.words)
@@ -25,7 +25,7 @@ def found(
 
 
 def restored(settings: ForecastingConfig, saved: Mapping[str, Any]) -> tuple[ForecastingConfig, dict[str, Any]]:
-    """The settings with the season that was found when the task was fitted, and what is to be stored of it again."""
+    """The settings with the season that was found when the task was fitted, and what to store of it."""
     if settings.scaling.season != "auto":
         return settings, {}
     return _with(settings, saved.get(KEY)), {KEY: saved.get(KEY)}

@@ -1,4 +1,4 @@
-"""Which values a forecast can have: no point and no end of an interval is a value that its target cannot have."""
+"""Bounds forecasts: points and interval bounds are raised to the lowest value that the target can have."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ _ROUNDING = 2e-7  # of a count that was divided by its size, in single precision
 
 
 def possible(forecast: Forecast, settings: ForecastingConfig) -> Forecast:
-    """The forecast with all its numbers raised to the lowest value that the target can have; counts that rounding moved are whole."""
+    """The forecast with all numbers raised to the target's lowest value; counts that rounding has changed are whole again."""
     lowest = settings.lowest
     if lowest is None:
         return forecast

@@ -1,4 +1,4 @@
-"""A forecast as rows of a table, in the long format that series are read in.
+"""Converts a forecast to rows of a table, in the long format in which series are read.
 
 Columns follow Nixtla's convention: the point forecast has the target's own name, two quantiles around the middle are an interval,
 `y-lo-80` and `y-hi-80`, the middle one is `y-median`, and a quantile without its counterpart is `y-q-0.3`.
@@ -11,7 +11,7 @@ from antiphon.metrics.forecasts import Forecast
 
 
 def quantile_columns(levels: Sequence[float]) -> tuple[str, ...]:
-    """What is put behind the target's name for each level."""
+    """The suffixes of the target's name for each level."""
     rounded = [round(level, 6) for level in levels]
     return tuple(_suffix(level, rounded) for level in rounded)
 

@@ -1,4 +1,4 @@
-"""Rows of the user's data -> the packed table that fitting, holding out and corpora look at; it is read once.
+"""Collects the user's rows in a packed table, which is read once and used for fitting, holding out and corpora.
 
 The rows of several files are those of one table, so that a series may go on in the next file.
 """
@@ -20,13 +20,13 @@ from antiphon.errors import DataError
 
 @runtime_checkable
 class HasTable(Protocol):
-    """Records that are a table of series, or a view of one."""
+    """Records with a table of series, or a view of one."""
 
     def table(self, progress: Progress | None = None) -> SeriesTable: ...
 
 
 def open_table(records: Any, columns: SeriesColumns, required: Sequence[str], progress: Progress | None = None) -> SeriesTable:
-    """The series of any rows. Raises DataError where there are none, or one cannot be used."""
+    """The series in any rows. Raises DataError where there are none, or one is invalid."""
     if isinstance(records, HasTable):
         return records.table(progress)
     whole = getattr(records, "whole", None)  # what inputs that are read one by one, and splits, know of themselves
@@ -39,7 +39,7 @@ def open_table(records: Any, columns: SeriesColumns, required: Sequence[str], pr
 
 
 def joined_files(parts: Sequence[tuple[Records, float]], columns: SeriesColumns, required: Sequence[str]) -> list[tuple[Records, float]]:
-    """Files that weigh the same as one, each once."""
+    """Files of equal weight joined into one, without duplicates."""
     by_weight: dict[float, list[Records]] = defaultdict(list)
     for records, weight in parts:
         by_weight[weight].append(records)
@@ -48,7 +48,7 @@ def joined_files(parts: Sequence[tuple[Records, float]], columns: SeriesColumns,
 
 @final
 class SeriesRecords(Records):
-    """The rows of some files, and their table, which is read when it is first asked for and kept."""
+    """The rows of some files, and their table, which is read on first use and kept."""
 
     def __init__(self, parts: Sequence[Records], columns: SeriesColumns, required: Sequence[str]):
         self.inner = parts[0] if len(parts) == 1 else JoinedRecords(parts)
@@ -56,7 +56,7 @@ class SeriesRecords(Records):
         self._table: SeriesTable | None = None
 
     def table(self, progress: Progress | None = None) -> SeriesTable:
-        """The series. Raises DataError where there are none, or a row cannot be used."""
+        """The series. Raises DataError where there are none, or a row is invalid."""
         if self._table is None:
             self._table = read_table(self.inner, self.columns, self.required, progress)
         return self._table
@@ -65,20 +65,20 @@ class SeriesRecords(Records):
         return self.inner()
 
     def place(self, number: int) -> str:
-        """Where the row stands in its file."""
+        """The place of the row in its file."""
         return self.inner.place(number)
 
     def label(self, number: int) -> str:
-        """How its file names the row."""
+        """The row's label in its file."""
         return self.inner.label(number)
 
     def signature(self) -> str:
-        """That of the files."""
+        """The signature of the files."""
         return hashlib.sha256(f"series:{self.inner.signature()}:{self.columns}".encode()).hexdigest()
 
 
 def _joined(tables: Sequence[SeriesTable]) -> SeriesTable:
-    """The series of several tables, none of which may stand in two: how often it is shown could not be told."""
+    """The series of several tables; a series must not be in two, as it would be unclear how often it is shown."""
     weights: dict[str, int] = {}
     for number, table in enumerate(tables):
         for index, name in enumerate(table.names):

@@ -1,4 +1,4 @@
-"""Series without their last steps: what is learned from when the end is held out.
+"""Series without their last steps: the training part when the ends are held out.
 
 What is held out of a series are its own last steps, whatever file they stand in and wherever other series end: what is forecast in
 validation was never forecast in training. Both sides are views of one table.
@@ -18,21 +18,21 @@ from antiphon.tasks.forecasting.series_rows import SeriesRecords
 
 @final
 class WithoutEnd(Records):
-    """The rows of series, less those at and behind the last `steps` times of each that have a value."""
+    """The rows of series without those at and after the last `steps` observed times of each."""
 
     def __init__(self, whole: SeriesRecords, steps: int):
         self.whole, self.steps = whole, steps
         self._table: SeriesTable | None = None
 
     def table(self, progress: Progress | None = None) -> SeriesTable:
-        """The beginnings of the series."""
+        """The training parts of the series."""
         if self._table is None:
             table = self.whole.table(progress)
             self._table = table.until(_stops(table, self.steps))
         return self._table
 
     def __call__(self) -> Iterator[tuple[int, Record]]:
-        """Rows that are learned from; in a wide one, the cells of series that are held out there are empty."""
+        """The rows for training; in a wide table, the cells of series that are held out at that time are empty."""
         table, columns = self.table(), self.whole.columns
         whole = self.whole.table()
         cut: dict[int, list[str]] = {}  # the series that each row is held out of
@@ -47,20 +47,20 @@ class WithoutEnd(Records):
                 yield number, {**record, **dict.fromkeys(held)}
 
     def place(self, number: int) -> str:
-        """Where the row stands."""
+        """The place of the row."""
         return self.whole.place(number)
 
     def label(self, number: int) -> str:
-        """How its file names the row."""
+        """The row's label in its file."""
         return self.whole.label(number)
 
     def signature(self) -> str:
-        """That of the whole and of what is left out."""
+        """The signature of the whole and of what is left out."""
         return hashlib.sha256(f"{self.whole.signature()}:{self.steps}".encode()).hexdigest()
 
 
 def _stops(table: SeriesTable, steps: int) -> np.ndarray:
-    """Where learning ends. A series that has no more steps than are held out keeps its first, so that it is counted as too short."""
+    """Where the training parts end. A series with no more steps than are held out keeps its first, so that it is counted as too short."""
     stops: np.ndarray = np.maximum(table.stops - steps, np.minimum(table.starts + 1, table.stops))
     empty = np.logical_and.reduce([np.isnan(column) for column in table.numbers[: len(table.columns.targets)]])
     filled = np.concatenate([[0], np.cumsum(~empty)])

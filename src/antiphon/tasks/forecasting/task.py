@@ -1,4 +1,4 @@
-"""Forecasting: the past of a series in, its future out.
+"""Forecasting: predicts the future of a series from its past.
 
 Records are rows; what is predicted one by one are windows made of many of them: one per series, or with `scored` one per origin of the
 backtest. Everything fitted is small: scales of covariates, categories, the frequency. Scales of the targets are measured anew on each
@@ -69,7 +69,7 @@ class Forecasting(Task):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that rows to learn from must have: time and targets first."""
+        """Columns that training rows must have: time and targets first."""
         columns = self.settings.series_columns
         if columns.wide:
             return (columns.time, *columns.known)
@@ -77,24 +77,24 @@ class Forecasting(Task):
 
     @property
     def source_columns(self) -> tuple[str, ...]:
-        """The same: the past of the target is what a forecast is made from."""
+        """The same columns: forecasts are made from the target's past."""
         return self.columns
 
     @property
     def season(self) -> int:
-        """Steps of a season."""
+        """The number of steps in a season."""
         return self.settings.season or self.covariates.frequency.season
 
     @property
     def source_spec(self) -> ValueSpec:
-        """Channels of the past: targets, marks of what was observed, covariates, static channels."""
+        """Channels of the past: targets, marks of observed values, covariates, static channels."""
         targets, settings = len(self.settings.targets), self.settings
         marks = targets if settings.observed_mask else 0
         return ValueSpec(targets + marks + self.covariates.width, length=self.context, marks=marks)
 
     @property
     def target_spec(self) -> ValueSpec:
-        """Targets, and beside them what is known in advance."""
+        """Targets, and the channels that are known in advance."""
         return ValueSpec(len(self.settings.targets), self.covariates.known + self.settings.sizes, self.horizon, sizes=self.settings.sizes)
 
     @property
@@ -104,16 +104,16 @@ class Forecasting(Task):
         return {**found, "scaling": self.settings.scaled.name} if self.settings.sizes else found
 
     def series_facts(self) -> SeriesFacts:
-        """How series must be given, and how far a forecast goes."""
+        """What series must look like, and the horizon."""
         return self.covariates.facts(self.horizon, self.settings.shortest_context or self.context)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found and mended in the training data."""
+        """What was found and repaired in the training data."""
         return self._notes
 
     def about(self) -> dict[str, Any]:
-        """How far it sees, and which column is what."""
+        """The horizon, and the roles of columns."""
         return {**self.settings.roles, "horizon": self.horizon, "context_length": self.context, "season": self.season}
 
     @property
@@ -135,7 +135,8 @@ class Forecasting(Task):
     # ---------------------------------------------------------------------------------------------------------- fitting
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the frequency, the scales of covariates, the categories and, where asked for, the overall scale and the power."""
+        """Learn the frequency, the scales of covariates, the categories and, if requested, the overall scale and the power of the
+        transform."""
         table = open_table(records, self.settings.series_columns, self.columns)
         looked_at = {str(name): np.unique(table.times[table.own(index)]) for index, name in enumerate(table.names[:_LOOKED_AT])}
         self.covariates.fit_clock(table.style, looked_at)
@@ -181,7 +182,7 @@ class Forecasting(Task):
         keep_records: bool,
         progress: Callable[[int], None] | None = None,
     ) -> WindowCorpus:
-        """Store the series; its windows are those to learn from, or with `keep_records` those that the backtest scores."""
+        """Store the series; its windows are those for training, or with `keep_records` those that the backtest scores."""
         if limits != Limits():
             raise ConfigError("`data.limits` has no effect on series: set `task.context_length` and `task.horizon` instead.")
         opened = records if isinstance(records, Records) else SourceRecords(records)
@@ -210,14 +211,14 @@ class Forecasting(Task):
         return corpus
 
     def hold_out(self, records: Records, wanted: int) -> tuple[Records, Records, str]:
-        """Learn from all but the last `wanted` steps of each series; score forecasts of those."""
+        """Train on all but the last `wanted` steps of each series; score forecasts of these."""
         whole = records if isinstance(records, SeriesRecords) else SeriesRecords([records], self.settings.series_columns, self.columns)
         if wanted < self.settings.held_out:
             raise too_few_held_out(whole, wanted, self.settings)
         return WithoutEnd(whole, wanted), whole, f"The last {wanted} steps of each series are held out for validation."
 
     def joined_files(self, parts: Sequence[tuple[Records, float]]) -> Sequence[tuple[Records, float]]:
-        """Files that weigh the same as one: a series may go on in the next file."""
+        """Files of equal weight joined into one: a series may continue in the next file."""
         return joined_files(parts, self.settings.series_columns, self.columns)
 
     def _window(self, series: Series, covariates: np.ndarray, origin: int, number: int) -> Example:
@@ -226,7 +227,7 @@ class Forecasting(Task):
         )
 
     def audit_series(self, corpora: Mapping[str, Sequence[StoredCorpus]]) -> dict[str, SeriesAudit]:
-        """The series of each split, and whether what is scored was learned from."""
+        """The series of each split, and whether scored steps were used in training."""
         windows = {name: [corpus for corpus in found if isinstance(corpus, WindowCorpus)] for name, found in corpora.items()}
         return audit_series(windows, self.settings.targets, self.covariates.style.write, self.covariates.beside)
 
@@ -248,7 +249,7 @@ class Forecasting(Task):
             yield from ({"unique_id": name, "series": series, "origin": origin} for origin in origins)
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
-        """An item as arrays; with a target when the series goes on behind its origin. Raises DataError naming the series."""
+        """An item as arrays; with a target when the series continues after its origin. Raises DataError naming the series."""
         series, origin = self._opened(record)
         shortest = self.settings.shortest_context or 1
         if origin < shortest:
@@ -258,7 +259,7 @@ class Forecasting(Task):
         return replace(example, context=replace(example.context, past=(series, origin))) if self.settings.combine else example
 
     def request(self, record: Record) -> Request:
-        """What is known in advance of the horizon. Raises DataError when a covariate is not there for all of it."""
+        """The covariates known in advance over the horizon. Raises DataError when one is missing in a part of it."""
         series, origin = self._opened(record)
         encoder = self.encoder
         covariates, scale = self._covariates_for(record), encoder.scale_of(series, origin)
@@ -266,7 +267,7 @@ class Forecasting(Task):
         return Request(known=encoder.known(source, covariates, scale, origin, self.horizon))
 
     def log_slopes(self, example: Example) -> np.ndarray:
-        """How much each value of a target (T, C) grows in scaling it, as a logarithm."""
+        """For each value of a target (T, C), the logarithm of the derivative of its scaling."""
         return self.encoder.log_slopes(example)
 
     def decode(self, hypotheses: Sequence[Hypothesis], example: Example) -> Prediction:
@@ -289,14 +290,14 @@ class Forecasting(Task):
         return Prediction(possible(forecast, self.settings), best, details=details)
 
     def source_of(self, record: Record) -> str:
-        """The series and the time of the last value that is read, for people."""
+        """The series and the time of its last known value, formatted for display."""
         if "error" in record:
             return f"series {record['unique_id']}"
         series, origin = self._opened(record)
         return f"series {series.unique_id} up to {(series.style or self.covariates.style).write(series.times[origin - 1 : origin])[0]}"
 
     def reference(self, record: Record) -> Actual:
-        """What really happened, and the errors of the seasonal naive forecast within the history."""
+        """The actual values, and the errors of the seasonal naive forecast within the history."""
         series, origin = self._opened(record)
         mae, mse = insample_errors(series.targets[:origin], self.season)
         return Actual(series.targets[origin : origin + self.horizon], mae, mse)
@@ -307,7 +308,7 @@ class Forecasting(Task):
         return bool(self.settings.intervals)
 
     def calibrate(self, items: Sequence[Record], predictions: Sequence[Prediction], folder: Path) -> Sequence[str]:
-        """Learn how much to widen the intervals, and write it beside the weights."""
+        """Learn how far to widen the intervals, and write it beside the weights."""
         encoder = self.encoder
         scales = [encoder.unit(encoder.scale_of(*self._opened(item))) for item in items]
         forecasts, actuals = [prediction.value for prediction in predictions], [self.reference(item) for item in items]
@@ -317,18 +318,18 @@ class Forecasting(Task):
         return [f"Intervals of {shown} are calibrated on {len(items):,} validation windows."]
 
     def load_calibration(self, folder: Path) -> None:
-        """Read how much to widen intervals, when the recipe still asks for it. Raises ConfigError for another `task.combine`."""
+        """Read how far to widen intervals, if the recipe still asks for them. Raises ConfigError for another `task.combine`."""
         path = folder / CALIBRATION
         self.calibration = load_calibration(path) if self.calibrates and path.is_file() else None
         check_combination(self.calibration, self.settings.combine)
 
     def save_calibration(self, folder: Path) -> None:
-        """Write how much to widen intervals, where it is known."""
+        """Write how far to widen intervals, if it is known."""
         if self.calibration is not None:
             self.calibration.save(folder / CALIBRATION)
 
     def baselines(self, items: Sequence[Record]) -> dict[str, list[Forecast]]:
-        """Forecasts of the recipe's baselines for items; what they learn ends before the first origin of each series."""
+        """Forecasts of the recipe's baselines for items; they learn only from the steps before the first origin of each series."""
         settings, opened = self.settings, [self._opened(item) for item in items]
         return baseline_forecasts(opened, settings.baselines, settings.missing, self.horizon, self.season)
 
@@ -339,7 +340,7 @@ class Forecasting(Task):
         references: Sequence[Sequence[Actual]],
         baselines: Mapping[str, Sequence[Forecast]],
     ) -> dict[str, Any]:
-        """Errors by step and by series, coverage, and forecasts to draw."""
+        """Errors by step and by series, coverage, and forecasts to plot."""
         windows, said = [self._opened(item) for item in items], [prediction.value for prediction in predictions]
         actuals, channels = [actual for actual, *_ in references], self.settings.targets
         write = (windows[0][0].style or self.covariates.style).write
@@ -357,7 +358,7 @@ class Forecasting(Task):
         return forecast_rows(prediction.value, "unique_id" if columns.wide else columns.id, columns.time, columns.targets)
 
     def shown(self, value: Any) -> str:
-        """Forecasts and actual values as numbers, the steps behind each other."""
+        """Forecasts and actual values as numbers, step after step."""
         values = value.point if isinstance(value, Forecast) else value.values
         return " ".join(",".join(f"{number:.4g}" for number in step) for step in values)
 

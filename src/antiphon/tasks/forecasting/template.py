@@ -6,7 +6,7 @@ from antiphon.tasks.forecasting.config import ForecastingConfig
 
 
 def recipe_defaults(settings: ForecastingConfig, stepwise: bool) -> dict[str, Any]:
-    """What suits the way of decoding, for a recipe that does not say."""
+    """Defaults that suit the way of decoding, where a recipe does not set them."""
     if settings.decoding == "direct" or not stepwise:
         return {"search": {"name": "direct"}, "training": {"decoder_inputs": {"name": "direct"}}}
     return {"search": {"name": "rollout"}}

@@ -1,4 +1,4 @@
-"""A series and an origin -> what a model reads and should predict.
+"""Cuts windows from a series at an origin: what a model reads and should predict.
 
     source (S, ...)       C scaled targets, C observed marks (when asked for), past covariates, known covariates, static channels
     target (1 + H, ...)   row 0 is the start element: the last value, and what is known of step 1; row t is the value of step t, and
@@ -23,8 +23,8 @@ from antiphon.features.times import TimeStyle
 
 @dataclass(frozen=True)
 class WindowContext:
-    """What turns a hypothesis for a window into a forecast: the series, the H times, the scale of its values, and how times are written.
-    `unused` rows of the future lie behind the horizon. `past` is the series and its origin, for baselines that forecast it, too."""
+    """What is needed to turn a hypothesis for a window into a forecast: the series, the H times, the scale of its values, and the format of
+    times. `unused` rows of the future lie beyond the horizon. `past` is the series and its origin, for baselines that forecast it, too."""
 
     unique_id: Hashable
     times: np.ndarray
@@ -60,11 +60,11 @@ class WindowEncoder:
         self.context, self.horizon, self.past = context, horizon, past
 
     def transformed(self, values: np.ndarray) -> np.ndarray:
-        """Targets as they are before scaling."""
+        """Transformed targets, before scaling."""
         return transform(self.transforming, values, self.power)
 
     def scale_of(self, series: Series, origin: int) -> Scale:
-        """Location and scale of a window, never measured behind its origin but for the stored scale of a training series."""
+        """Location and scale of a window, measured only before its origin, except for the stored scale of a training series."""
         if self.scaling.over == "all" and self.overall is not None:
             return self.overall
         if self.scaling.over == "series":
@@ -72,13 +72,13 @@ class WindowEncoder:
         return self.measured(series.targets[max(0, origin - self.context) : origin])
 
     def measured(self, values: np.ndarray) -> Scale:
-        """Location and scale of targets (T, C), as the data has them."""
+        """Location and scale of targets (T, C) in the data's units."""
         season = self.scaling.season
         assert season != "auto", "decided when the task was fitted"
         return measure(self.scaling.name, self.transformed(values), season, self.scaling.unit)
 
     def source(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, scale: Scale) -> np.ndarray:
-        """What the model reads: float32 (S, ...)."""
+        """The model's input: float32 (S, ...)."""
         begin = max(0, origin - self.context)
         raw = series.targets[begin:origin]
         values = scale.apply(self.transformed(fill(raw, "previous" if self.missing == "error" else self.missing)), -len(raw))
@@ -93,7 +93,7 @@ class WindowEncoder:
         return source
 
     def known(self, source: np.ndarray, covariates: np.ndarray, scale: Scale, origin: int, horizon: int) -> np.ndarray:
-        """What the decoder reads: (H, C + F) with the start element in front, known channels in all rows, and zeros for values."""
+        """The decoder's input: (H, C + F) with the start element in front, known channels in all rows, and zeros for values."""
         channels, advance = len(scale.scale), covariates[origin : origin + horizon, self.past :]
         if self.scaling.name == "size":
             sizes = np.broadcast_to(np.log(scale.scale), (horizon, channels))
@@ -104,7 +104,7 @@ class WindowEncoder:
         return known
 
     def example(self, series: Series, covariates: np.ndarray, static: np.ndarray, origin: int, number: int, times: np.ndarray) -> Example:
-        """The window at `origin`; with a target where the series goes on for a whole horizon. `times` are those of the horizon."""
+        """The window at `origin`; with a target where the series continues for a whole horizon. `times` are those of the horizon."""
         scale = self.scale_of(series, origin)
         source = self.source(series, covariates, static, origin, scale)
         target = None
@@ -123,11 +123,11 @@ class WindowEncoder:
         return undo_transform(self.transforming, scale.undo(values.astype(np.float64)), self.power)
 
     def restore_quantiles(self, values: np.ndarray, scale: Scale) -> np.ndarray:
-        """Scaled quantiles (H, C, Q) in the units of the data: transforms ascend, so quantiles stay quantiles."""
+        """Scaled quantiles (H, C, Q) in the units of the data: transforms are increasing, so quantiles stay quantiles."""
         return undo_transform(self.transforming, scale.spread(values.astype(np.float64)), self.power)
 
     def log_slopes(self, example: Example) -> np.ndarray:
-        """For each value of a target (H, C), the logarithm of the slope of transform and scale there: by how much densities differ."""
+        """For each value of a target (H, C), the logarithm of the derivative of transform and scaling, by which log-densities differ."""
         assert example.target is not None, "there is a target to score"
         scale: Scale = example.context.scale
         scaled = example.target[1:, : len(scale.scale)]
@@ -153,10 +153,10 @@ def as_plain(scale: Scale | None) -> Any:
 
 
 def from_plain(plain: Any) -> Scale | None:
-    """What `as_plain` gave."""
+    """The scale from the values of `as_plain`."""
     return None if plain is None else Scale(*(np.array(part, dtype=float) for part in plain))
 
 
 def item_of(series: Series, covariates: np.ndarray, origin: int) -> Record:
-    """A window as an item to predict, with the covariates that are known of it."""
+    """A window as an item to predict, with the covariates that are known for it."""
     return {"unique_id": series.unique_id, "series": series, "covariates": covariates, "origin": origin}

@@ -1,4 +1,4 @@
-"""Speech to text: a recording in, its transcript out."""
+"""Speech recognition: transcribes recordings."""
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.speech_recognition.config import TEMPLATE, SpeechRecognitionConfig, recipe_defaults

@@ -15,49 +15,50 @@ from antiphon.features.text_config import TextConfig
 
 @config
 class SpeechRecognitionConfig:
-    """Which columns hold recordings and texts, and how both become sequences."""
+    """Which columns hold recordings and texts, and how both are encoded."""
 
     name: Literal["speech_recognition"] = "speech_recognition"
     """The name of this task."""
     audio: str = "audio"
-    """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive. With precomputed
-    features, that of their matrix: `one.npy`, or a place in an archive of Kaldi, `feats.ark:1234`."""
+    """Column with the name of the recording, relative to the table; `clips.zip/one.mp3` is a member of an archive. For precomputed
+    features, the name of their matrix: `one.npy`, or an offset in a Kaldi archive, `feats.ark:1234`."""
     text: str = "text"
-    """Column with the text that is spoken."""
+    """Column with the transcript."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     speaker: str | None = None
-    """Column with who speaks: records that are held out then have speakers of their own, and scores are also given by speaker."""
+    """Column with the speaker: held-out records then have speakers of their own, and scores are also given by speaker."""
     start: str | None = None
-    """Column with the second at which the record begins within its recording; goes with `end`."""
+    """Column with the time in seconds at which the record begins within its recording; together with `end`."""
     end: str | None = None
-    """Column with the second at which it ends."""
+    """Column with the time in seconds at which it ends."""
     channel: Annotated[int, Field(ge=1)] | str = "mix"
-    """Which channel of a recording is used: `mix` is the mean of all, a number one of them, counted from 1; any other name is the column
-    that has either."""
+    """Which channel of a recording is used: `mix` is the mean of all, a number selects one, counted from 1; any other name is a column with
+    either of these."""
     archive: Path | None = None
-    """A .zip or .tar, relative to the table, that the names in `audio` are members of."""
+    """A .zip or .tar, relative to the table, that contains the files named in `audio`."""
     sample_rate: Annotated[int, Field(ge=4000, le=192000)] = 16000
-    """Samples a second that every recording is brought to."""
+    """The sample rate that every recording is converted to, in Hz."""
     features: AudioFeaturesConfig = AudioFeaturesConfig()
-    """What a frame of 10 ms is."""
+    """The features of a frame of 10 ms."""
     normalization: Normalization = "utterance"
-    """What each channel is brought to mean 0 and deviation 1 over: the recording (`utterance`), the training data (`global`), or `none`.
-    `cmvn` takes Kaldi's statistics of the speaker, or else of the utterance (`cmvn.scp`), for precomputed features."""
+    """The data over which each channel is normalized to mean 0 and deviation 1: the recording (`utterance`), the training data (`global`),
+    or `none`. `cmvn` uses Kaldi's statistics of the speaker, or else of the utterance (`cmvn.scp`), for precomputed features."""
     augmentation: AugmentationConfig | None = None
-    """How recordings vary while a model learns; `{}` is SpecAugment, null is nothing."""
+    """How recordings are augmented in training; `{}` is SpecAugment, null is nothing."""
     vocabulary: TextConfig = TextConfig(kind="character")
-    """How a text becomes symbols."""
+    """How texts are encoded as symbols."""
     storage: Literal["float32", "float16"] = "float32"
-    """How frames are stored for training; float16 takes half the room and differs by less than 0.1 %."""
+    """How frames are stored for training; float16 needs half the space and differs by less than 0.1 %."""
     segments: SegmentsConfig = SegmentsConfig()
     """How recordings that are too long to be predicted at once are cut."""
     subtitles: Literal["none", "srt", "vtt", "textgrid", "ctm", "stm"] = "none"
-    """Predictions as subtitles, or as transcripts with times, for `antiphon predict` where the suffix of its output does not say so."""
+    """Write predictions as subtitles, or as transcripts with times, if the suffix of `antiphon predict`'s output does not select a
+    format."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that clash or have no effect."""
+        """Refuse settings that contradict each other or have no effect."""
         if (self.start is None) != (self.end is None):
             raise ValueError("`start` and `end` go together: name both columns, or neither.")
         if self.features.kind == "whisper" and self.sample_rate != WHISPER_RATE:
@@ -75,7 +76,7 @@ class SpeechRecognitionConfig:
             raise ValueError("`vocabulary.prefix` must be left out: a text is what is said.")
 
     def _check_precomputed(self) -> None:
-        """Refuse what can only be done with a sound."""
+        """Refuse settings that need the audio."""
         if self.augmentation is not None and self.augmentation.changes_waveforms:
             raise ValueError(
                 "`augmentation.speeds`, `volume` and `noise` must be left out with precomputed features, of which the sound is not known;"
@@ -95,7 +96,7 @@ LIMITS = {"max_ratio": 0.4, "max_offset": 10}
 
 
 def recipe_defaults(settings: SpeechRecognitionConfig, stepwise: bool) -> dict[str, Any]:
-    """Batches by frames, since what limits memory is the sound, not its text; and texts as long as speech can be."""
+    """Batches are sized by frames, since the audio, not its text, limits memory; texts may be as long as speech can be."""
     defaults: dict[str, Any] = {"training": {"batching": {"source_tokens": FRAMES, "target_tokens": FRAMES // 2}}}
     return {**defaults, "search": {"name": "beam", "limits": LIMITS}} if stepwise else defaults
 

@@ -1,4 +1,4 @@
-"""What an evaluation of speech recognition reports beside its scores: errors by kind, by speaker and by length, and the worst utterances.
+"""Details of an evaluation of speech recognition beside its scores: errors by kind, by speaker and by length, and the worst utterances.
 
 All of it is made of the statistics of the metrics themselves, so that no second count of errors can drift from the first.
 """
@@ -24,7 +24,7 @@ Statistics = Float[np.ndarray, "N 4"]
 def speech_details(
     names: Sequence[str], speakers: Sequence[str] | None, predictions: Sequence[Prediction], references: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
-    """Plain values: `errors`, `speakers` (where known), `lengths`, and `worst` with alignments.
+    """The details as plain values: `errors`, `speakers` (if known), `lengths`, and `worst` with alignments.
 
     `names` says which recordings the predictions are for.
     """
@@ -60,7 +60,7 @@ def _by_speaker(speakers: np.ndarray, row: Callable[[np.ndarray], dict[str, Any]
 
 
 def _by_length(seconds: Float[np.ndarray, " N"], row: Callable[[np.ndarray], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Quarters of the utterances, the shortest first."""
+    """Errors by quartile of utterance length, shortest first."""
     known = seconds[~np.isnan(seconds)]
     if not len(known):
         return []

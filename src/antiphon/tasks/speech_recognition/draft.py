@@ -1,4 +1,4 @@
-"""What to propose for speech: which columns, what a recording is like, and whether texts are spelt or a few words."""
+"""Proposals for speech: the roles of columns, the lengths of recordings, and whether texts are spelt or consist of a few words."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _SPEEDS = [0.85, 0.9, 1.0, 1.1, 1.15]
 
 
 def draft(look: Look) -> Draft:
-    """For speech recognition."""
+    """Propose settings for speech recognition."""
     columns = list(look.columns)
     audio = look.asked.get("task.audio") or _recordings(look)
     text = look.asked.get("task.text") or named([name for name in columns if name != audio and look.columns[name].is_text], TRANSCRIPTS)
@@ -56,7 +56,7 @@ def draft(look: Look) -> Draft:
 
 
 def _recordings(look: Look) -> str | None:
-    """The column whose values are named like recordings, or that is called so."""
+    """The column with values like names of recordings, or with a usual name."""
     sounds = [name for name, facts in look.columns.items() if facts.filled and facts.sounds >= 0.9 * facts.filled]
     return sounds[0] if len(sounds) == 1 else named(sounds or list(look.columns), RECORDINGS)
 
@@ -69,7 +69,7 @@ def _vocabulary(said: ColumnFacts) -> Proposal:
 
 
 def _augmentation(bins: int, hours: float) -> Proposal:
-    """Masks that leave most of a short recording; of few hours, other speeds, which are like other voices (Ko et al. 2015)."""
+    """Masks that keep most of a short recording; for few hours also speed perturbation, which imitates other voices (Ko et al. 2015)."""
     masks = {"frequency_masks": 1, "frequency_width": bins // 5, "time_masks": 1, "time_width": 20}
     if hours >= _FEW_HOURS:
         return Proposal(masks, "SpecAugment, mild: there is little time")
@@ -85,7 +85,7 @@ def _sizes() -> list[dict[str, Proposal]]:
 
 
 def _heard(look: Look, audio: str, text: str) -> tuple[list[float], int]:
-    """Seconds of some recordings, and the rate that suits them. Raises DataError when none can be opened."""
+    """The lengths of some recordings in seconds, and a suitable sample rate. Raises DataError when none can be opened."""
     seconds, rates, last = list[float](), list[int](), None
     step = max(1, look.records // _HEARD)
     for number, (_, record) in enumerate(look.reopened({"audio": audio, "text": text})()):

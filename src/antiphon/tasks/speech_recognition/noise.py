@@ -1,4 +1,4 @@
-"""Noise out of a folder of recordings, to be added to speech in training."""
+"""Noise from a folder of recordings, which is added to speech in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from antiphon.features.augmentation import Noise
 
 
 def folder_noise(folder: Path, sample_rate: int) -> Noise:
-    """Cuts of the recordings in a folder, drawn by the generator; a short one is repeated. Raises DataError when there are none."""
+    """Cuts of the recordings in a folder, chosen by the generator; a short one is repeated. Raises DataError when there are none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES) if folder.is_dir() else []
     if not paths:
         raise DataError(f"`augmentation.noise.folder` must be a folder with recordings of noise, but `{folder}` has none.")
@@ -24,7 +24,7 @@ def folder_noise(folder: Path, sample_rate: int) -> Noise:
 @final
 @dataclass(frozen=True)
 class _Cuts:
-    """Cuts of recordings; an object rather than a closure, which could not be sent to a worker process."""
+    """Random cuts of recordings; an object rather than a closure, which cannot be sent to a worker process."""
 
     paths: Sequence[Path]
     sample_rate: int

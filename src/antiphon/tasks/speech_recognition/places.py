@@ -1,4 +1,5 @@
-"""Which part of which recording a record is about, by columns of the record or beside the recording's path, and what people call it."""
+"""Determines which part of which recording a record is about, by columns of the record or data beside the recording's path, and names
+it."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 
 
 class Heard(NamedTuple):
-    """What transcripts say of a recording: its name, the channel, counted from 1, and who speaks, where that is known."""
+    """A recording in the terms of transcript formats: its name, the channel, counted from 1, and the speaker, if known."""
 
     name: str
     channel: int
@@ -23,7 +24,7 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a recording that is open, in seconds."""
+    """A part of an open recording, in seconds."""
 
     recording: Recording
     start: float
@@ -31,13 +32,13 @@ class Part:
 
 
 def channel_column(settings: SpeechRecognitionConfig) -> str | None:
-    """The column that says which channel is heard; None where it is the same of all recordings, or stands beside their paths."""
+    """The column with the channel; None where it is the same for all recordings, or given beside their paths."""
     channel = settings.channel
     return channel if isinstance(channel, str) and channel != "mix" else None
 
 
 def opened(record: Record, settings: SpeechRecognitionConfig) -> tuple[Recording, float, float | None]:
-    """The recording of a record, and from where to where it goes; None is to its end. Raises DataError when it cannot be opened."""
+    """The recording of a record, with start and end; None means up to its end. Raises DataError when it cannot be opened."""
     value = record.get(settings.audio)
     if isinstance(value, Part):
         return value.recording, value.start, value.end
@@ -50,12 +51,12 @@ def opened(record: Record, settings: SpeechRecognitionConfig) -> tuple[Recording
 
 
 def span(record: Record, settings: SpeechRecognitionConfig) -> tuple[float | None, float | None]:
-    """From which to which second of its source a record goes; None where nothing says so."""
+    """Start and end, in seconds, of a record in its source; None where they are not given."""
     return _second(record, settings, "start"), _second(record, settings, "end")
 
 
 def called(record: Record, settings: SpeechRecognitionConfig) -> str:
-    """The recording's path, and which part of it is meant: `call.wav channel 2 0.5-2.5 s`."""
+    """The name of a part: the recording's path, with channel and times: `call.wav channel 2 0.5-2.5 s`."""
     value = record.get(settings.audio)
     if isinstance(value, Part):
         return f"{value.recording.name} {value.start:.2f}-{value.end:.2f} s"
@@ -69,12 +70,12 @@ def called(record: Record, settings: SpeechRecognitionConfig) -> str:
 
 
 def without_part(name: str) -> str:
-    """The recording's path of what `called` says."""
+    """The recording's path in a name made by `called`."""
     return re.sub(r"( channel \S+)?( [\d.]+-(?:[\d.]+|end) s)?$", "", name)
 
 
 def heard_in(record: Record, settings: SpeechRecognitionConfig, speaker: Any = None) -> Heard:
-    """How transcripts name the recording: by its id in the column `recording`, if there is one, or else by its file, without the suffix."""
+    """The recording's name in transcripts: its id in the column `recording`, if there is one, or else its file name without suffix."""
     known = record.get("recording") if settings.audio != "recording" else None
     name = str(known) if known is not None else Path(without_part(called(record, settings))).stem
     channel = _channel(record, settings)
@@ -82,7 +83,7 @@ def heard_in(record: Record, settings: SpeechRecognitionConfig, speaker: Any = N
 
 
 def _channel(record: Record, settings: SpeechRecognitionConfig) -> Any:
-    """The channel that is heard, as it is written: that of the column, of all recordings, or what stands beside the path."""
+    """The channel as given: by the column, for all recordings, or beside the path."""
     column = channel_column(settings)
     if column is not None:
         return record.get(column)
@@ -100,12 +101,12 @@ def _second(record: Record, settings: SpeechRecognitionConfig, which: str) -> fl
 
 
 def _value(record: Record, settings: SpeechRecognitionConfig, which: str) -> Any:
-    """The value of the column that the settings name, or else what stands beside the path."""
+    """The value of the column in the settings, or else the one beside the path."""
     column = getattr(settings, which)
     return _beside(record, settings, which) if column is None else record.get(column)
 
 
 def _beside(record: Record, settings: SpeechRecognitionConfig, which: str) -> Any:
-    """What stands beside the path of a recording: {path: call.wav, start: 1.5, end: 3, channel: 2}."""
+    """The values beside the path of a recording: {path: call.wav, start: 1.5, end: 3, channel: 2}."""
     value = record.get(settings.audio)
     return value.get(which) if isinstance(value, Mapping) else None

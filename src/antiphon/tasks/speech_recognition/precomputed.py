@@ -1,5 +1,4 @@
-"""Records whose source are features that another program made: the matrix of a record, the part of it that is meant, and what is known of
-it besides.
+"""Records with features that another program computed: the matrix of a record, its relevant part, and further data about it.
 
 Unusual here: `start` and `end` cut the matrix, but an `offset` beside its path does not. It says where the matrix, as Kaldi's `segments`
 have it, lies in a recording, so that the times of what is said are those of the recording.
@@ -22,7 +21,7 @@ _NEAR = 1e-6  # seconds
 
 
 class Given(NamedTuple):
-    """The frames of a record, at which second of its recording they begin, and what people call their matrix."""
+    """The frames of a record, the second of its recording at which they begin, and the name of their matrix."""
 
     frames: Float[np.ndarray, "S C"]
     start: float
@@ -30,7 +29,7 @@ class Given(NamedTuple):
 
 
 def given_frames(record: Record, settings: SpeechRecognitionConfig) -> Given:
-    """The features of a record. Raises DataError when there are none, or what is known of them does not suit them or the settings."""
+    """The features of a record. Raises DataError when there are none, or when they contradict their metadata or the settings."""
     value, shift = record.get(settings.audio), settings.features.frame_shift
     assert shift is not None, "precomputed features have one"
     if value is None or (isinstance(value, str) and not value):
@@ -61,7 +60,7 @@ def given_frames(record: Record, settings: SpeechRecognitionConfig) -> Given:
 
 
 def _cut(frames: Float[np.ndarray, "S C"], start: float, end: float | None, shift: float, name: str) -> Float[np.ndarray, "P C"]:
-    """The frames from one second to another."""
+    """The frames between two times in seconds."""
     first, last = round(start / shift), len(frames) if end is None else round(end / shift)
     if not 0 <= first < last or last > len(frames) + 1:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Speech while it is spoken: blocks of samples in, the text so far out.
+"""Live transcription: blocks of samples in, the text so far out.
 
 Samples become frames as soon as a whole frame is there, frames go through a model that follows a recording (`encoder_only` or
 `transducer` with `chunk`), and nothing is ever taken back. At the end the text is the one that `search: ctc` or `transducer` without a
@@ -27,7 +27,7 @@ from antiphon.tasks.speech_recognition.config import SpeechRecognitionConfig
 
 @final
 class SpeechStream:
-    """One recording that is being made: blocks of samples (N,) or (N, channels) in, predictions of all so far out.
+    """One recording that is arriving: takes blocks of samples (N,) or (N, channels), and returns predictions of all so far.
 
     `details` of a prediction: `received` and `decided` are seconds; what is said is known for all that is decided. `latency` is the most
     seconds between them, without computing; `final` is true of the last prediction; `words` have times, and the last may go on.
@@ -51,12 +51,12 @@ class SpeechStream:
         self._told = _Told(decode, audio.shift, model.stride, latency)
 
     def hear(self, block: np.ndarray) -> Prediction | None:
-        """What was said so far, with one more block; None where it completes no frame. Raises DataError for a block that is no sound."""
+        """The prediction so far, after one more block; None if it completes no frame. Raises DataError for a block that is not audio."""
         frames = self._frames.add(block)
         return self._told.of(self._search.hear(frames)) if len(frames) else None
 
     def end(self) -> Prediction:
-        """What was said, as there is no more to come."""
+        """The final prediction, when the recording has ended."""
         frames = self._frames.end()
         if len(frames):
             self._search.hear(frames)
@@ -65,7 +65,7 @@ class SpeechStream:
 
 @final
 class StreamedFrames:
-    """Blocks of samples -> frames (S, C), as many as are complete; all of them together are the frames of the whole recording."""
+    """Turns blocks of samples into frames (S, C), as they become complete; together they are the frames of the whole recording."""
 
     def __init__(self, feature: AudioFeature, sample_rate: int, channel: Channel = "mix"):
         self.feature = feature
@@ -91,7 +91,7 @@ class StreamedFrames:
 
 
 def _check(settings: SpeechRecognitionConfig) -> None:
-    """Refuse features that need the whole recording, or that are not made here."""
+    """Refuse features that need the whole recording, or that Antiphon does not compute."""
     if settings.features.kind == "precomputed":
         raise ConfigError(
             "`task.features.kind` must be `filter_banks` for a stream, but is `precomputed`: Antiphon"
@@ -108,14 +108,14 @@ def _check(settings: SpeechRecognitionConfig) -> None:
 
 @final
 class _Told:
-    """Predictions of what was heard so far. Words are told once, and the last one, which may go on, again."""
+    """Predictions of what was recognized so far. Each word is reported once; the last one, which may continue, repeatedly."""
 
     def __init__(self, decode: Callable[[np.ndarray], str], shift: float, stride: int, latency: float | None):
         self.decode, self.shift, self.stride, self.latency = decode, shift, stride, latency
         self._words, self._told = GrowingWords(decode), list[dict[str, Any]]()
 
     def of(self, heard: Heard) -> Prediction:
-        """What was said so far; at the end, as the whole is decoded."""
+        """The prediction so far; at the end, decoded as a whole."""
         spans = heard.spans * self.stride
         received, decided = round(heard.received * self.shift, 3), round(heard.frames * self.shift, 3)
         complete, last = self._words.extend(heard.elements)

@@ -1,6 +1,5 @@
-"""Subtitles in SRT and WebVTT: cues of at most two lines, from words with times, or else from segments, whose time is then shared out by
-the number of characters; so is that of a word as long as a sentence, in scripts without spaces.
-"""
+"""Subtitles in SRT and WebVTT: cues of at most two lines, from words with times, or else from segments, whose time is divided in proportion
+to the number of characters. So is the time of a word as long as a sentence, in scripts without spaces."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ _PAUSE = 1.0  # seconds of silence that end a cue
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from `start` to `end`, in seconds."""
+    """A subtitle, shown from `start` to `end`, in seconds."""
 
     start: float
     end: float
@@ -24,7 +23,7 @@ class Cue:
 
 
 class Piece(NamedTuple):
-    """Text that stays together, with the space before it, and when it is said."""
+    """Text that is not split, with the space before it, and its time."""
 
     start: float
     end: float
@@ -32,7 +31,7 @@ class Piece(NamedTuple):
 
 
 def cues(segments: Sequence[Mapping[str, Any]], words: Sequence[Mapping[str, Any]] = ()) -> list[Cue]:
-    """Cues from words (`word`, `start`, `end`), or where they have no times from segments (`text`, `start`, `end`)."""
+    """Cues from words (`word`, `start`, `end`), or if they have no times from segments (`text`, `start`, `end`)."""
     if words and all("start" in word for word in words):
         return list(_grouped(piece for word in words for piece in _of_word(word)))
     return [cue for segment in segments for cue in _grouped(_of_segment(segment))]
@@ -56,7 +55,7 @@ def _of_segment(segment: Mapping[str, Any]) -> Iterator[Piece]:
 
 
 def shared(text: str, start: float, end: float) -> Iterator[Piece]:
-    """The pieces of a text, which share its time by characters."""
+    """The pieces of a text, with its time divided in proportion to their characters."""
     pieces = list(pieces_of(text))
     characters, said = sum(map(len, pieces)), 0
     for piece in pieces:
@@ -76,7 +75,7 @@ def _grouped(pieces: Iterable[Piece]) -> Iterator[Cue]:
 
 
 def _is_full(group: Sequence[Piece], piece: Piece) -> bool:
-    """Whether the next piece begins another cue."""
+    """Whether the next piece must begin another cue."""
     too_late = piece.end - group[0].start > _LONGEST or piece.start - group[-1].end > _PAUSE
     return too_late or len(_lines(_text([*group, piece]))) > _LINES
 
@@ -103,7 +102,7 @@ def _escaped(text: str) -> str:
 
 
 def _clock(seconds: float, point: str) -> str:
-    """Hours, minutes, seconds and milliseconds."""
+    """A time as hours, minutes, seconds and milliseconds."""
     total = round(max(0.0, seconds) * 1000)
     hours, rest = divmod(total, 3_600_000)
     minutes, rest = divmod(rest, 60_000)

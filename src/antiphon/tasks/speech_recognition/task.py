@@ -1,4 +1,4 @@
-"""Speech to text: a recording in, its transcript out.
+"""Speech recognition: transcribes recordings.
 
 A source is frames of log-mel features, one every 10 ms, or of precomputed ones; a target is symbols of the text between the start and the
 end symbol. Frames are stored once, as for any task; where the waveform itself is varied in training, they are computed anew each time.
@@ -47,7 +47,7 @@ _CHANNEL = "channel"  # what tables of calls name the column of channels
 
 @dataclass(frozen=True)
 class SpeechContext:
-    """Where an example lies in its recording, in seconds."""
+    """The start and end of an example in its recording, in seconds."""
 
     start: float
     end: float
@@ -86,7 +86,7 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def source_columns(self) -> tuple[str, ...]:
-        """The recording; a text stands for the path of one."""
+        """The column of the recording; a plain text is the path of one."""
         return (self.settings.audio,)
 
     @property
@@ -101,17 +101,17 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """The sound and the text."""
+        """The audio and the text features."""
         return (self.audio, self.target_text)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know."""
+        """What the user should know after fitting."""
         return (*self._notes, *self.target_text.notes)
 
     @property
     def samples_encodings(self) -> bool:
-        """Whether waveforms vary, or segmentations of texts do."""
+        """Whether waveforms are augmented, or segmentations of texts are sampled."""
         varies = self.settings.augmentation is not None and self.settings.augmentation.changes_waveforms
         return varies or self.target_text.sampling > 0
 
@@ -141,21 +141,21 @@ class SpeechRecognition(ExamplePerRecord):
         return open_audio_records(file, base, required, AudioColumns(*names, precomputed=self.audio.precomputed))
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabulary, and for the normalization `global` mean and deviation. `records` must be iterable several times."""
+        """Learn the vocabulary, and for `global` normalization mean and deviation. `records` must be iterable several times."""
         self._note_channels(next(iter(records), {}))
         self.target_text.fit(self.reference(record) for record in records)
         if self.audio.needs_fit:
             self._fit_audio(records)
 
     def _note_channels(self, record: Record) -> None:
-        """Say so where the data tells channels apart and the recipe does not."""
+        """Note that the data has several channels which the recipe does not distinguish."""
         if self.settings.channel == "mix" and not self.audio.precomputed and _CHANNEL in record:
             self._notes = (
                 f"The data has a column `{_CHANNEL}`, but the mix of all channels is heard: name it, `task.channel: {_CHANNEL}`.",
             )
 
     def _fit_audio(self, records: Iterable[Record]) -> None:
-        """Learn mean and deviation. Raises DataError naming the recording that cannot be learned from."""
+        """Learn mean and deviation. Raises DataError naming a recording that cannot be used."""
         name = ""
 
         def values() -> Iterator[Sounding]:
@@ -172,7 +172,7 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def kept_together(self) -> tuple[str, ...]:
-        """Speakers, where it is known who speaks; or else the recordings, or parts of them."""
+        """Speakers, if known; or else the recordings, or parts of them."""
         settings = self.settings
         if settings.speaker is not None:
             return (settings.speaker,)
@@ -181,7 +181,7 @@ class SpeechRecognition(ExamplePerRecord):
     # -------------------------------------------------------------------------------------------------------- one record
 
     def encode(self, record: Record, index: int = -1, *, seed: int | None = None) -> Example:
-        """Frames (S, C), and symbols (T,) when the record has a text. A seed varies the waveform, where the settings ask for it."""
+        """Frames (S, C), and symbols (T,) when the record has a text. With a seed the waveform is augmented, if the settings ask for it."""
         value, context, name = self._read(record)
         augmentation = self.settings.augmentation
         if seed is not None and augmentation is not None and augmentation.changes_waveforms:
@@ -199,11 +199,11 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def sample_rate(self) -> int:
-        """At how many samples a second the model hears."""
+        """The sample rate of the model's input, in Hz."""
         return self.settings.sample_rate
 
     def sound(self, record: Record) -> Sound:
-        """What the model hears of a record, and where it lies in its recording. Raises DataError where features are precomputed."""
+        """The audio that the model reads for a record, and its place in the recording. Raises DataError for precomputed features."""
         if self.audio.precomputed:
             raise DataError("There is no sound to be heard: features are precomputed (`task.features.kind`).")
         waveform, context, _ = self._heard(record)
@@ -215,22 +215,22 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def source_fingerprint(self) -> str:
-        """Changes whenever a recording would become other frames."""
+        """A hash that changes whenever a recording would give other frames."""
         return self.audio.fingerprint
 
     def follow(self, model: Seq2SeqModel, sample_rate: int) -> SpeechStream:
-        """A recording that is being made."""
+        """Start a recording that is arriving."""
         return SpeechStream(self.settings, self.audio, self.target_text.decode, model, sample_rate)
 
     def _read(self, record: Record) -> tuple[Sounding, SpeechContext, str]:
-        """The waveform of a record, or its precomputed features; where it lies in its recording, and what people call it."""
+        """The waveform of a record, or its precomputed features; its place in the recording, and a name for messages."""
         if not self.audio.precomputed:
             return self._heard(record)
         frames, start, name = given_frames(record, self.settings)
         return frames, SpeechContext(start, start + len(frames) * self.audio.shift), name
 
     def _heard(self, record: Record) -> tuple[Float[np.ndarray, " N"], SpeechContext, str]:
-        """The waveform of a record, where it lies in its recording, and the recording's name."""
+        """The waveform of a record, its place in the recording, and the recording's name."""
         recording, start, stop = opened(record, self.settings)
         if isinstance(record.get(self.settings.audio), Part):
             return recording.read(self.settings.sample_rate, start, stop), SpeechContext(start, float(stop or 0.0)), recording.name
@@ -242,14 +242,14 @@ class SpeechRecognition(ExamplePerRecord):
 
     @cached_property
     def _noise(self) -> Noise | None:
-        """Cuts of the files in the folder of noise; None where the noise is white, or there is none."""
+        """Random cuts of the files in the noise folder; None if the noise is white, or there is none."""
         settings = self.settings.augmentation.noise if self.settings.augmentation is not None else None
         if settings is None or settings.folder is None:
             return None
         return folder_noise(settings.folder, self.settings.sample_rate)
 
     def parts(self, record: Record) -> Sequence[Record]:
-        """The record, or where its recording is too long, those parts of it in which something is said; nothing where it is silent.
+        """The record, or if its recording is too long, the parts with speech; empty if it is silent.
 
         Raises DataError when it must begin with something, or something must be said, which cannot be asked of every part.
         """
@@ -274,7 +274,8 @@ class SpeechRecognition(ExamplePerRecord):
         return [{**record, self.settings.audio: Part(recording, *bounds)} for bounds in found]
 
     def request(self, record: Record) -> Request:
-        """From the optional fields `prefix`, `required`, `banned` and `hot_words`; a published model's outputs begin as it was taught."""
+        """The request from the optional fields `prefix`, `required`, `banned` and `hot_words`; a published model's outputs begin as in its
+        training."""
         opening = self.target_text.opening
         asked = text_request(record, lambda _: self.target_text.phrase, self.target_spec.unknown, opening)
         return replace(asked, given=len(opening))
@@ -299,7 +300,7 @@ class SpeechRecognition(ExamplePerRecord):
         return Prediction(text, best, alternatives, details)
 
     def joined(self, predictions: Sequence[Prediction], record: Record) -> Prediction:
-        """One prediction from those of a recording's parts, which says whose it is; an empty one where nothing is said."""
+        """One prediction from those of a recording's parts, with the recording's name; an empty one if there is no speech."""
         found = [prediction.hypothesis for prediction in predictions]
         segments = [segment for prediction in predictions for segment in prediction.details["segments"]]
         words = [word for prediction in predictions for word in prediction.details["words"]]
@@ -320,11 +321,11 @@ class SpeechRecognition(ExamplePerRecord):
 
     @property
     def writes_files(self) -> bool:
-        """Whether predictions are subtitles."""
+        """Whether predictions are written as subtitles."""
         return self.settings.subtitles != "none"
 
     def file_of(self, prediction: Prediction) -> OwnFile | None:
-        """Subtitles, called like their recording."""
+        """Subtitles, named after their recording."""
         subtitles, kind = prediction.details.get("subtitles"), self.settings.subtitles
         name = without_part(str(prediction.details.get("audio")))
         return None if subtitles is None else OwnFile(f"{Path(name).stem}.{'TextGrid' if kind == 'textgrid' else kind}", subtitles)
@@ -341,31 +342,31 @@ class SpeechRecognition(ExamplePerRecord):
     def details(
         self, items: Sequence[Any], predictions: Sequence[Prediction], references: Sequence[Sequence[Any]], baselines: Any
     ) -> dict[str, Any]:
-        """Errors by kind, by speaker and by length, and the worst utterances."""
+        """The details: errors by kind, by speaker and by length, and the worst utterances."""
         column = self.settings.speaker
         speakers = None if column is None else [str(item.get(column)) for item in items]
         return speech_details([self.source_of(item) for item in items], speakers, predictions, references)
 
     def source_of(self, record: Record) -> str:
-        """The recording's path, and which part of it is meant."""
+        """The recording's path, with the part in question."""
         return called(record, self.settings)
 
     def reference(self, record: Record) -> str:
-        """What is said."""
+        """The transcript."""
         value = record.get(self.settings.text)
         if not isinstance(value, str):
             raise DataError(f"`{self.settings.text}` must be a text, but is {'missing' if value is None else repr(value)}.")
         return value
 
     def pieces(self, side: Literal["source", "target"], array: np.ndarray) -> list[str]:
-        """The symbols of a text. Of a recording only how long it is: its frames say nothing to people one by one."""
+        """The symbols of a text. For a recording only its length, since single frames mean nothing to people."""
         if side == "source":
             what = "precomputed features" if self.audio.precomputed else "sound"
             return [f"{len(array) * self.audio.shift:.2f} s of {what} ({len(array):,} frames)"]
         return self.target_text.pieces(array)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary and what was learned of sound."""
+        """Write the vocabulary and the audio statistics."""
         self.audio.save(folder / "source")
         (folder / "target").mkdir()
         self.target_text.save(folder / "target")

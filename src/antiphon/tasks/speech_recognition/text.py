@@ -1,4 +1,4 @@
-"""Texts of the parts of a recording as one."""
+"""Joins the texts for the parts of a recording."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from antiphon.data.line_breaks import is_wide
 
 
 def concatenated(texts: Iterable[str]) -> str:
-    """Texts one after another, with a space between them unless the script has none."""
+    """The texts joined with a space between them, unless the script has none."""
     whole = ""
     for text in texts:
         if whole and text and not (is_wide(whole[-1]) and is_wide(text[0])):

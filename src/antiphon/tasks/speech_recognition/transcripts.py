@@ -1,4 +1,4 @@
-"""What was said with its times, as files of other programs: subtitles, Praat's TextGrid, and CTM and STM, which NIST's tools score.
+"""Writes transcripts with times in the formats of other programs: subtitles, Praat's TextGrid, and CTM and STM for NIST's scoring tools.
 
 CTM has a line for each word, STM one for each segment (NIST's SCTK, `doc/infmts.htm`); both hold any number of recordings. A TextGrid has
 tiers of intervals that cover the whole recording (Boersma and Weenink, Praat's manual, "TextGrid file formats"). Where words have no times,
@@ -26,7 +26,7 @@ class _Span(NamedTuple):
 
 
 def transcript(details: Mapping[str, Any], heard: Heard, suffix: str) -> str:
-    """A prediction's `segments` and `words` in the format of a suffix; ends with a line end, unless nothing is said."""
+    """A prediction's `segments` and `words` in the format with this suffix; ends with a line end, unless it is empty."""
     segments: Segments = details.get("segments", ())
     words: Segments = details.get("words", ())
     if suffix == ".ctm":
@@ -76,7 +76,7 @@ def _textgrid(segments: Segments, words: Segments) -> str:
 
 
 def _covering(spans: Sequence[_Span]) -> Iterator[_Span]:
-    """Intervals one behind another from 0 on, with empty ones between what is said; none is shorter than Praat takes."""
+    """Consecutive intervals from 0 on, with empty ones between the segments; none is shorter than Praat allows."""
     last = 0.0
     for span in spans:
         start = max(round(span.start, 3), last)
@@ -87,7 +87,7 @@ def _covering(spans: Sequence[_Span]) -> Iterator[_Span]:
 
 
 def _timed(segments: Segments, words: Segments) -> list[_Span]:
-    """The words with their times, or those of the segments, which share their time."""
+    """The words with their times, or the segments divided into words, which share their time."""
     if words and all("start" in word for word in words):
         return [_Span(float(word["start"]), float(word["end"]), str(word["word"])) for word in words]
     pieces = (piece for one in segments for piece in shared(str(one["text"]), float(one["start"]), float(one["end"])))
@@ -99,5 +99,5 @@ def _quoted(text: str) -> str:
 
 
 def _one(text: str) -> str:
-    """A name or a word without blanks, which part the columns."""
+    """A name or a word without blanks, which would separate columns."""
     return "_".join(text.split())

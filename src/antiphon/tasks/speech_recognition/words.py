@@ -1,4 +1,4 @@
-"""The words of a hypothesis: how sure the model is of each, and when it is spoken.
+"""The words of a hypothesis, with the model's confidence in each, and when it is spoken.
 
 Times come from the alignment of CTC where the hypothesis has spans (in frames of the source), or else from where attention looks, which is
 rougher.
@@ -17,7 +17,7 @@ from antiphon.tasks.growing_words import GrowingWords
 def words_of(
     hypothesis: Hypothesis, decode: Callable[[np.ndarray], str], start: float, end: float, frame: float, filled: float | None = None
 ) -> list[dict[str, Any]]:
-    """`word`, `confidence` (its probability given what comes before) and, where they are known, `start` and `end` in seconds.
+    """`word`, `confidence` (its probability given what comes before) and, if known, `start` and `end` in seconds.
 
     start, end   where the part that was decoded lies in its recording
     frame        seconds of a frame of the source
@@ -36,7 +36,7 @@ def words_of(
 
 
 def _times(hypothesis: Hypothesis, start: float, end: float, frame: float, filled: float) -> np.ndarray | None:
-    """(T, 2) seconds of each element, or None when nothing tells."""
+    """The times (T, 2) in seconds of each element, or None if they are unknown."""
     times: np.ndarray
     if hypothesis.spans is not None:
         times = np.minimum(start + np.asarray(hypothesis.spans, dtype=np.float64) * frame, end)

@@ -1,4 +1,4 @@
-"""Long text to short text: a document in, its summary out."""
+"""Summarization: predicts the summary of a document."""
 
 from antiphon.contracts.task import TaskPlugin
 from antiphon.tasks.summarization.config import TEMPLATE, SummarizationConfig

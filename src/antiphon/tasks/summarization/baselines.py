@@ -1,4 +1,4 @@
-"""Baselines for summaries: beginnings of the source, which need no model, and the best choice of its sentences.
+"""Baselines for summaries: the beginning of the source, which needs no model, and the best choice of its sentences (an oracle).
 
     lead_8_words         the first eight words; their number is the median length of the references unless it is given
     first_sentence       the first sentence
@@ -32,7 +32,7 @@ _Grams = tuple[tuple[Counter[Any], int], ...]
 def summary_baselines(
     sources: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[SummaryBaseline] = EVERY, *, lead: int | None = None
 ) -> dict[str, list[str]]:
-    """What each of the named says for every source. `references[i]` holds the alternatives for source i.
+    """The output of each named baseline for every source. `references[i]` holds the alternatives for source i.
 
     `lead` is the number of words of the lead; the median length of the references when not given.
     """
@@ -57,17 +57,17 @@ def median_length(references: Sequence[Sequence[str]]) -> int:
 
 
 def lead_words(source: str, count: int) -> str:
-    """The source's first `count` words, as they are written; the whole of a shorter one."""
+    """The source's first `count` words, as written; a shorter source as a whole."""
     return leading(source, count)
 
 
 def first_sentence(source: str) -> str:
-    """The source's first sentence that holds a word; "" when none does."""
+    """The source's first sentence that contains a word; "" when none does."""
     return next((sentence for sentence in sentences(source) if words(sentence)), "")
 
 
 def extractive_oracle(source: str, references: Sequence[str]) -> str:
-    """The sentences of the source, in its order, that were chosen one by one for the highest ROUGE-1 plus ROUGE-2 F1 with a reference.
+    """The source's sentences, in its order, that greedily maximize ROUGE-1 plus ROUGE-2 F1 with a reference.
 
     It ends when no further sentence raises the score, and is "" when no sentence has a word of a reference. Of several references the
     one that fits best counts. Pairs of words across two sentences do not count.
@@ -92,7 +92,7 @@ def extractive_oracle(source: str, references: Sequence[str]) -> str:
 
 @final
 class _Reference:
-    """A reference, and what each sentence of `table` would add to the sentences taken so far. Scores are sums of F1 over all orders."""
+    """A reference, and what each sentence of `table` would add to the sentences chosen so far. Scores are sums of F1 over all orders."""
 
     def __init__(self, grams: _Grams, table: Sequence[_Grams]):
         self._table = table
@@ -103,18 +103,18 @@ class _Reference:
         return bool(self._orders[0].gains[number])
 
     def scores(self) -> Float[np.ndarray, " N"]:
-        """For each sentence that of the taken ones and it."""
+        """For each sentence the score of the chosen ones together with it."""
         return np.asarray(np.sum([order.scores() for order in self._orders], axis=0))
 
     def take(self, number: int) -> None:
-        """Take a sentence."""
+        """Choose a sentence."""
         for order, (said, count) in zip(self._orders, self._table[number], strict=True):
             order.take(said, count)
 
 
 @final
 class _Unsaid:
-    """The n-grams of one order that a reference has and the sentences taken have not; `gains` says how many each sentence would say."""
+    """The n-grams of one order that a reference contains and the chosen sentences do not; `gains` has the number in each sentence."""
 
     def __init__(self, known: Counter[Any], length: int, sentences: Sequence[tuple[Counter[Any], int]]):
         self._left, self._shared = known.copy(), 0
@@ -127,11 +127,11 @@ class _Unsaid:
                 self.gains[number] += min(said[gram], known[gram])
 
     def scores(self) -> Float[np.ndarray, " N"]:
-        """F1 of what is taken with each sentence."""
+        """F1 of the chosen sentences with each further one."""
         return np.asarray(2 * (self._shared + self.gains) / np.maximum(self._lengths, 1))
 
     def take(self, said: Counter[Any], count: int) -> None:
-        """Note what was said; only sentences that would say the same again gain less."""
+        """Remove the n-grams of a chosen sentence; only sentences that share them gain less."""
         self._lengths += count
         for gram in said.keys() & self._left.keys():
             before, after = self._left[gram], max(0, self._left[gram] - said[gram])

@@ -13,7 +13,7 @@ from antiphon.tasks.text_pairs_config import check_settings
 
 @config
 class SummarizationConfig:
-    """Which columns hold document and summary, and how texts become symbols."""
+    """Which columns hold document and summary, and how texts are encoded."""
 
     name: Literal["summarization"] = "summarization"
     """The name of this task."""
@@ -30,29 +30,29 @@ class SummarizationConfig:
     source_prefix: str = ""
     """Text put before every document, such as `summarize: `."""
     target_prefix: str = ""
-    """Text that every summary begins with; predictions are forced to begin with it, and it is removed from them."""
+    """Text that begins every target summary; predictions are forced to begin with it, and it is removed from them."""
     tags: tuple[str, ...] = ()
-    """Columns whose values (a kind, a section) become one symbol each in front of the document."""
+    """Columns whose values (a kind, a section) become one symbol each before the document."""
     source_factors: dict[str, FactorConfig] | None = None
-    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each joins the
-    vectors of the encoder, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
+    """Further columns with a value for each word of the source (its part of speech, whether it was capitalized), and how each is combined
+    with the encoder's embeddings, such as {pos: {combine: concat, dim: 32}, case: {}} (Sennrich and Haddow 2016)."""
     weight: str | None = None
-    """Column with how much each record to learn from counts (a score of quality): a number from 0 up, of which only the proportions matter.
-    Null counts all alike."""
+    """Column with the weight of each training record (such as a quality score): a number from 0 up; only the proportions matter. Null
+    weights all equally."""
     alignment: str | None = None
-    """Column with alignments of words, as `0-0 1-2` (Pharaoh's format: words of the source by words of the target, from 0, parted by white
-    space), that attention learns from with `training.loss.guided_alignment`."""
+    """Column with word alignments, such as `0-0 1-2` (Pharaoh's format: source words by target words, from 0, separated by white space), on
+    which attention is trained with `training.loss.guided_alignment`."""
     open_words: Annotated[int, Field(ge=0)] = 100
-    """With one `vocabulary` of kind `word`: so many words of each document that the vocabulary does not have may be copied, by a model
-    with `head: pointer`."""
+    """With one `vocabulary` of kind `word`: this many words of each document outside of the vocabulary may be copied, by a model with
+    `head: pointer`."""
     length_classes: Annotated[int, Field(ge=0)] = 0
-    """Learn so many classes of summary length, in words, so that a length can be asked for; 0 learns none, 5 to 10 are usual."""
+    """Learn this many classes of summary length, in words, so that a length can be requested; 0 learns none, 5 to 10 are usual."""
     length: Annotated[int, Field(ge=1)] | None = None
-    """About how many words a summary is to have, where a record's field `length` does not say; null is the usual length. Needs
+    """The approximate number of words of a summary, unless a record's field `length` gives one; null means the usual length. Needs
     `length_classes`."""
     baselines: tuple[SummaryBaseline, ...] = EVERY
-    """What an evaluation scores beside the model: the first words, the first sentence, and the sentences of the document that together are
-    nearest to the reference (an oracle, which knows the answer). `[]` is none."""
+    """Baselines that an evaluation scores beside the model: the first words, the first sentence, and the sentences of the document that
+    together are closest to the reference (an oracle, which knows the answer). `[]` means none."""
 
     def __post_init__(self) -> None:
         check_settings(self)

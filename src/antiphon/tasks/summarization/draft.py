@@ -1,4 +1,4 @@
-"""What to propose for summaries: the longer text is the document; words, most of which can be copied; limits that fit."""
+"""Proposals for summaries: the longer text as document; a vocabulary of words, most of which can be copied; suitable limits."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _READ = ((5.0, 60), (15.0, 120), (60.0, 250), (float("inf"), 400))
 
 
 def draft(look: Look) -> Draft:
-    """For summarization."""
+    """Propose settings for summarization."""
     source, target = guess_pair(look, DOCUMENTS, SUMMARIES, "summarization")
     read, said = look.columns[source], look.columns[target]
     if said.words > read.words and not any(look.asked.get(f"task.{side}") for side in ("source", "target")):

@@ -1,4 +1,4 @@
-"""Long text to short text: a document and its summary, an article and its headline, a description and its synopsis.
+"""Summarization: a document and its summary, an article and its headline, a description and its synopsis.
 
 What it adds to a pair of texts: references know their documents, so that metrics can say what is new and what is copied; simple summaries
 stand beside every score (the first words, the first sentence, the best sentences that an oracle would take); words that the vocabulary
@@ -40,49 +40,49 @@ class Summarization(TextPairs):
         super().__init__(settings)
 
     def fit(self, records: Iterable[Record]) -> None:
-        """Learn the vocabularies and the classes of length. `records` must be iterable several times."""
+        """Learn the vocabularies and the length classes. `records` must be iterable several times."""
         if self.lengths.length_classes:
             self.bounds = self._learn_bounds(records)
         super().fit(records)
 
     @property
     def learned(self) -> Any:
-        """The symbols of tags, and the classes of length."""
+        """The symbols of tags, and the length classes."""
         return [super().learned, self.bounds]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What fitting wants the user to know."""
+        """What the user should know after fitting."""
         if not self.bounds:
             return super().notes
         classes = [f"up to {bound}" for bound in self.bounds] + [f"above {self.bounds[-1]}"]
         return (*super().notes, f"Summaries have one of {len(classes)} classes of length, in words: {', '.join(classes)}.")
 
     def about(self) -> dict[str, Any]:
-        """The most words of each class of length but the last, where a record's field `length` can ask for one."""
+        """The upper bounds in words of all length classes but the last, if a record's field `length` can request one."""
         return {"lengths": list(self.bounds)}
 
     def lead(self, record: Record) -> tuple[str, ...]:
-        """The class of length, then the tags. A record to learn from has the length of its summary, any other the one that is wished."""
+        """The symbols of length class and tags. In training the length is that of the summary, in prediction the requested one."""
         if not self.lengths.length_classes:
             return super().lead(record)
         return (self.more_symbols()[self._length_class(record)], *super().lead(record))
 
     def more_symbols(self) -> tuple[str, ...]:
-        """The symbols of the classes of length."""
+        """The symbols of the length classes."""
         return tuple(f"<length_{number + 1}>" for number in range(self.lengths.length_classes))
 
     def reference(self, record: Record) -> str:
-        """The summary, which knows its document."""
+        """The summary, with its document as source."""
         return SourcedText(super().reference(record), self.source_of(record))
 
     def baselines(self, items: Sequence[Any]) -> Mapping[str, Sequence[str]]:
-        """What the recipe's baselines say: the first words, the first sentence, the sentences that come closest to the reference."""
+        """The outputs of the recipe's baselines: the first words, the first sentence, the sentences closest to the reference."""
         references = [[super(Summarization, self).reference(item)] for item in items]
         return summary_baselines([self.source_of(item) for item in items], references, self.lengths.baselines)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabularies, tags and classes of length."""
+        """Write the vocabularies, tags and length classes."""
         super().save(folder)
         if self.bounds:
             checkpoint.write_json(folder / _LENGTHS, {"bounds": list(self.bounds)})
@@ -94,7 +94,7 @@ class Summarization(TextPairs):
         super().load(folder)
 
     def _learn_bounds(self, records: Iterable[Record]) -> tuple[int, ...]:
-        """The most words of each class but the last, such that the classes hold about equally many summaries."""
+        """The upper bounds of all classes but the last, in words, such that the classes contain about equally many summaries."""
         counts = sorted(of_each(records, lambda record: len(words(text_of(record, self.settings.target)))))
         wanted = self.lengths.length_classes
         places = [len(counts) * number // wanted for number in range(1, wanted)] if counts else []
