@@ -22,9 +22,14 @@ Run = Callable[[], Mapping[str, Tensor]]
 class Binds(Protocol):
     """Graphs that can be run again and again on the same tensors, without being told of each one anew."""
 
+    def reads(self, graph: str, name: str) -> bool:
+        """Whether there is such a graph, and it has an input of this name."""
+        ...
+
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
         """What runs a graph on these very tensors, which are contiguous and keep their places: it reads the inputs, writes those outputs,
-        and returns all others as new tensors, which the caller owns."""
+        and returns all others as new tensors, which the caller owns. An output may be
+        an input, where the graph can write it so."""
         ...
 
 

@@ -34,6 +34,10 @@ class OnnxGraphs:
         found = self._sessions[graph].run(None, given)
         return {name: torch.from_numpy(array) for name, array in zip(self._outputs[graph], found, strict=True)}
 
+    def reads(self, graph: str, name: str) -> bool:
+        """As `interface.Binds.reads`."""
+        return name in self._inputs.get(graph, ())
+
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
         """As `interface.Binds.bind`. No output of such a graph is named as an input."""
         given = {name: inputs[name] for name in self._inputs[graph]}

@@ -74,7 +74,9 @@ def write_graphs(
             " Use `--format torch`."
         )
     traced: Any = copy.deepcopy(model)
-    graphs = graphs_of(traced, None if shortlist is None else traced.head)  # runs it, which nobody can do with operators of ONNX
+    graphs = graphs_of(
+        traced, None if shortlist is None else traced.head, in_place=True
+    )  # runs it, which nobody can do with operators of ONNX
     with_operators(traced)
     for name, graph in graphs.items():
         save(graph, folder / f"{name}.onnx", name)

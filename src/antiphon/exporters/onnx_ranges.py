@@ -22,7 +22,7 @@ from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.sequences import Batch
 from antiphon.contracts.specs import TokenSpec
 from antiphon.engines.graphs import open_graphs
-from antiphon.engines.interface import Graphs
+from antiphon.engines.interface import Run
 from antiphon.engines.onnx import OnnxGraphs
 from antiphon.exporters.graphs import facts_of
 from antiphon.exporters.onnx_int8 import rounded_inputs
@@ -60,14 +60,25 @@ class Seen:
 class _Looking:
     """Graphs whose further outputs are looked at, and nobody else sees."""
 
-    def __init__(self, graphs: Graphs):
+    def __init__(self, graphs: OnnxGraphs):
         self._graphs = graphs
         self.seen: dict[str, dict[str, Seen]] = {}
         """By graph and name."""
 
     def run(self, graph: str, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """As `Graphs.run`."""
-        found = self._graphs.run(graph, inputs)
+        return self._look(graph, self._graphs.run(graph, inputs))
+
+    def reads(self, graph: str, name: str) -> bool:
+        """As `Binds.reads`."""
+        return self._graphs.reads(graph, name)
+
+    def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
+        """As `Binds.bind`."""
+        run = self._graphs.bind(graph, inputs, outputs)
+        return lambda: self._look(graph, run())
+
+    def _look(self, graph: str, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         seen = self.seen.setdefault(graph, {})
         for name, values in found.items():
             if name.startswith(_PROBE) and values.numel():
