@@ -17,6 +17,9 @@ from antiphon.errors import CheckpointError, ConfigError
 
 NEXT = "next_"  # before an output that is named as an input, since in a file no two values have one name
 
+_SLOWER = ["SkipLayerNormFusion"]
+"""Optimizations of ONNX Runtime that make graphs slower: a norm in one operator with the sum that it is of takes four times as long."""
+
 
 @final
 class OnnxGraphs:
@@ -64,7 +67,7 @@ def _session(runtime: Any, path: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if any(word in reason for word in ("opset", "ir_version", "IR version", "not a registered function/op", "NOT_IMPLEMENTED")):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from antiphon.engines.pool_state import uninitialized
 
-_FIRST = 16  # steps for which there is room at first
+_FIRST = 32  # steps for which there is room at first; what is not yet written costs the system nothing
 
 
 @dataclass

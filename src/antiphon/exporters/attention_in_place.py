@@ -76,7 +76,7 @@ class InPlaceStep(nn.Module):
         rotation: Rotation | None,
     ) -> tuple[Tensor, ...]:
         """(What is seen (R, 1, D), keys and values with the new ones)."""
-        queries, keys, values = made.flatten(0, 1).unsqueeze(1).chunk(3, dim=-1)
+        queries, keys, values = made.reshape(-1, 1, made.shape[2]).chunk(3, dim=-1)
         if rotation is not None:
             queries, keys = (rotate(one.unflatten(-1, (-1, self.width)), *rotation).flatten(2) for one in (queries, keys))
         return tuple(

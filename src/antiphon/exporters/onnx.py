@@ -5,7 +5,7 @@
     engine/shortlist.safetensors
     engine/NAME.onnx.data                                        their weights (`onnx_weights.py`)
 
-Opened by `engines/onnx.py` as a run is opened; any program with an ONNX runtime can run the files.
+Opened by `engines/onnx.py` as a run is opened; any program with ONNX Runtime can run the files, some of whose operators are its own.
 """
 
 import copy
