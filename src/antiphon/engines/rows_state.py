@@ -45,7 +45,7 @@ class Kept:
         for old, new in zip((self.keys, self.values), found, strict=True):
             same = torch.equal(rows, torch.arange(old.shape[1]))
             new[..., :length, :] = old[..., :length, :] if same else old[..., :length, :].index_select(1, rows)
-        return Kept(*found, beams, length)
+        return Kept(found[0], found[1], beams, length)
 
     def gathered(self, rows: Int[Tensor, "R T"], beams: int, room: int) -> "Kept":
         """For each row its own steps, of which each may lie in another row."""
@@ -53,7 +53,7 @@ class Kept:
         steps, found = torch.arange(length), [uninitialized(self.keys, L, count, H, room, K) for _ in range(2)]
         for old, new in zip((self.keys, self.values), found, strict=True):
             new[..., :length, :] = old[:, rows, :, steps].permute(2, 0, 3, 1, 4)  # indexed axes come first
-        return Kept(*found, beams, length)
+        return Kept(found[0], found[1], beams, length)
 
 
 @dataclass(frozen=True)
