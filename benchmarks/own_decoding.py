@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from encoding import read_model
-from exported import ENGINES, in_engine
+from exported import ENGINES, in_engine, said_by
 from worker import Task, serve
 
 from antiphon.contracts.engine import SearchesItself
@@ -25,15 +25,15 @@ def set_up(settings: argparse.Namespace) -> Mapping[str, Task]:
     """The model, its searches, and one warm-up of each."""
     sources, forced = settings.sources, settings.forced
     torch.set_num_threads(settings.threads)
-    model = read_model(settings.model)
+    model, device = read_model(settings.model), torch.device(settings.device)
+    with np.load(sources, allow_pickle=False) as file:
+        values, lengths = torch.from_numpy(file["values"]).to(device), torch.from_numpy(file["lengths"]).to(device)
     if settings.engine:
-        model = in_engine(model, settings.engine, settings.precision)
-    device = torch.device(settings.device)
+        examples = said_by(model, Padded(values[:16], lengths[:16]), forced or 30) if settings.precision == "int8" else []
+        model = in_engine(model, settings.engine, settings.precision, examples)
     model = model.to(device)
     if settings.compiled:
         model = CompiledSteps(model)
-    with np.load(sources, allow_pickle=False) as file:
-        values, lengths = torch.from_numpy(file["values"]).to(device), torch.from_numpy(file["lengths"]).to(device)
     limits = LimitsConfig() if forced is None else LimitsConfig(min_length=forced, max_length=forced)
     wanted = GreedyConfig(limits=limits), BeamConfig(beam_size=5, limits=limits)
     greedy: Search = GreedySearch(wanted[0])

@@ -1,4 +1,7 @@
-"""A model whose step appends to a pool says what it said, by every search, however rows are re-ordered, dropped or made more."""
+"""A model whose step appends to what was said says what it said, by every search, however rows are re-ordered, dropped or made more.
+
+Steps that write in place need ONNX Runtime, and a fixture that traces the model.
+"""
 
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import torch
 
 from antiphon.contracts.engine import Exported
 from antiphon.contracts.sequences import Padded, Request
-from antiphon.engines.graphs import AppendingGraphModel, open_graphs
+from antiphon.engines.graphs import AppendingGraphModel, InPlaceGraphModel, open_graphs
 from antiphon.exporters.graphs import facts_of, graphs_of
 from antiphon.search.beam import BeamConfig, BeamSearch
 from antiphon.search.ensemble import Ensemble
@@ -16,6 +19,7 @@ from antiphon.search.limits import LimitsConfig
 from antiphon.search.processors import ProcessorsConfig
 from antiphon.search.rollout import RolloutConfig, RolloutSearch
 from antiphon.search.sampling import SamplingConfig, SamplingSearch
+from tests.checked_shapes import unchecked
 from tests.conformance.agreement import Eager
 from tests.conformance.variants import SPECS, batch, build, variants
 
@@ -98,3 +102,41 @@ def test_a_sentence_alone_is_what_it_is_in_a_batch(seed):
     for row, hypotheses in enumerate(together):
         (alone,) = search(again, Padded(source.values[row : row + 1, : int(source.lengths[row])], source.lengths[row : row + 1]))
         assert [one.elements.tolist() for one in alone] == [one.elements.tolist() for one in hypotheses]
+
+
+@pytest.fixture(scope="module")
+def in_place(tmp_path_factory):
+    """A model, and itself in files for ONNX Runtime, which write in place."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from antiphon.engines.onnx import OnnxGraphs
+    from antiphon.exporters.onnx import write_graphs
+
+    model, _ = whole("transformer-default", 1)
+    folder = tmp_path_factory.mktemp("files")
+    with unchecked():
+        write_graphs(model, folder)
+    source, target = SPECS["tokens"]
+    again = open_graphs(OnnxGraphs(folder), Exported(folder, source, target, None, "fp32", facts_of(model))).eval()
+    assert isinstance(again, InPlaceGraphModel)
+    return model, again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("search", SEARCHES)
+def test_every_search_finds_the_same_in_place(search, in_place, seed):
+    model, again = in_place
+    source = batch("tokens", seed, source=(5, 2, 7, 4, 1)).source
+    same(model, again, SEARCHES[search], source)
+    for row, hypotheses in enumerate(SEARCHES["beam"](again, source)):
+        (alone,) = SEARCHES["beam"](again, Padded(source.values[row : row + 1, : int(source.lengths[row])], source.lengths[row : row + 1]))
+        assert [one.elements.tolist() for one in alone] == [one.elements.tolist() for one in hypotheses]
+
+
+@pytest.mark.slow
+def test_requests_and_ensembles_are_the_same_in_place(in_place, seed):
+    model, again = in_place
+    source = batch("tokens", seed, source=(5, 2, 7, 4, 1)).source
+    requests = [Request(prefix=(5, 6)), Request(required=((7, 8),)), Request(banned=((4,), (5, 6))), Request(), Request(prefix=(9,))]
+    same(model, again, BeamSearch(BeamConfig(beam_size=3, limits=LIMITS)), source, requests)
+    same(Ensemble([model, model]), Ensemble([again, model]), SEARCHES["beam"], source)

@@ -13,11 +13,13 @@ from torch import Tensor
 from antiphon.contracts.engine import Exported
 from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Frames, Memory, Output, Padded
+from antiphon.engines import rows_state
 from antiphon.engines.facts import ModelOfFacts
-from antiphon.engines.interface import Graphs
+from antiphon.engines.interface import Binds, Graphs
 from antiphon.engines.output_layer import OutputLayer
 from antiphon.engines.pool_state import empty
 from antiphon.engines.pool_step import PoolStep
+from antiphon.engines.rows_step import RowsStep
 from antiphon.engines.shortlist import shortlist_of
 from antiphon.heads.parts import RestOfHead
 
@@ -106,13 +108,31 @@ class AppendingGraphModel(StepwiseGraphModel):
         return self.head.output(said, weights, memory), state.appended(step.keys, step.values, step)
 
 
+class InPlaceGraphModel(StepwiseGraphModel):
+    """A model whose step writes what each row keeps (`engines/rows_state.py`)."""
+
+    def init_state(self, memory: Memory, beam_size: int, max_length: int) -> Any:
+        """Rows that have kept nothing."""
+        assert self.facts.pool is not None, "opened only where it is known what is kept"
+        return rows_state.empty(len(memory.mask), beam_size, self.facts.pool, memory.states)
+
+    def step(self, last: Tensor, memory: Memory, state: Any, *, attention: bool = False) -> tuple[Output, Any]:
+        """One step for R rows, with the same tensors in place as long as rows and what they keep are the same."""
+        moved, state = state.moved, state.ready(memory.mask.shape[0])
+        step = state.step
+        if step is None or not step.suits(memory.projections, state, last.shape[0]):
+            step = RowsStep(self.graphs, self.facts, memory, state, last, moves=moved)
+        said, weights = step(last, state, attention or self.facts.copies)
+        return self.head.output(said, weights, memory), state.behind(step)
+
+
 def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
     """The model that consists of these graphs. Raises CheckpointError when its shortlist cannot be read."""
     if exported.facts.predictor is not None:
         from antiphon.engines.transducer import TransducerGraphModel  # which is made of what stands here
 
         return TransducerGraphModel(graphs, exported)
-    kind = AppendingGraphModel if exported.facts.pool is not None else StepwiseGraphModel
+    kind = _kind(graphs, exported)
     shortlist = shortlist_of(exported)
     if shortlist is not None:
         from antiphon.engines.shortlisted import Shortlisted  # which brings searches along
@@ -120,6 +140,12 @@ def open_graphs(graphs: Graphs, exported: Exported) -> Seq2SeqModel:
         layer = OutputLayer(graphs, exported.folder, shortlist.size)
         return Shortlisted(kind(graphs, exported, layer), exported, shortlist, layer)
     return kind(graphs, exported) if exported.facts.stepwise else GraphModel(graphs, exported)
+
+
+def _kind(graphs: Graphs, exported: Exported) -> type[StepwiseGraphModel]:
+    if isinstance(graphs, Binds) and graphs.reads("step", "ancestors"):
+        return InPlaceGraphModel
+    return StepwiseGraphModel if exported.facts.pool is None else AppendingGraphModel
 
 
 def _as_it_is(features: Tensor) -> Tensor:

@@ -22,9 +22,14 @@ Run = Callable[[], Mapping[str, Tensor]]
 class Binds(Protocol):
     """Graphs that can be bound to tensors and then run repeatedly without passing the tensors each time."""
 
+    def reads(self, graph: str, name: str) -> bool:
+        """Whether there is such a graph, and it has an input of this name."""
+        ...
+
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
         """A function that runs a graph on exactly these tensors, which are contiguous and stay in place: it reads the inputs, writes the
-        given outputs, and returns all other outputs as new tensors, which the caller owns."""
+        given outputs, and returns all other outputs as new tensors, which the caller owns. A tensor may be both an input and an output
+        where the graph can write in place."""
         ...
 
 

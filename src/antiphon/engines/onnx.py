@@ -17,6 +17,9 @@ from antiphon.errors import CheckpointError, ConfigError
 
 NEXT = "next_"  # before an output that is named as an input, since in a file no two values have one name
 
+_SLOWER = ["SkipLayerNormFusion"]
+"""Optimizations of ONNX Runtime that make graphs slower: a norm in one operator with the sum that it is of takes four times as long."""
+
 
 @final
 class OnnxGraphs:
@@ -33,6 +36,10 @@ class OnnxGraphs:
         given = {name: np.ascontiguousarray(inputs[name].numpy()) for name in self._inputs[graph]}
         found = self._sessions[graph].run(None, given)
         return {name: torch.from_numpy(array) for name, array in zip(self._outputs[graph], found, strict=True)}
+
+    def reads(self, graph: str, name: str) -> bool:
+        """As `interface.Binds.reads`."""
+        return name in self._inputs.get(graph, ())
 
     def bind(self, graph: str, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Run:
         """Implements `interface.Binds.bind`. No output of such a graph may have the name of an input."""
@@ -60,7 +67,7 @@ def _session(runtime: Any, path: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if any(word in reason for word in ("opset", "ir_version", "IR version", "not a registered function/op", "NOT_IMPLEMENTED")):

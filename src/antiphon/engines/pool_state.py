@@ -67,7 +67,7 @@ class Pool:
         """An empty pool of the given size, whose first slots will be written at once; the others are 0, since they take part in products,
         too."""
         L, B, G, K, _ = self.keys.shape
-        keys, values = _memory(self.keys, L, B, G, K, room), _memory(self.values, L, B, G, room, K)
+        keys, values = uninitialized(self.keys, L, B, G, K, room), uninitialized(self.values, L, B, G, room, K)
         keys[..., written:].zero_()
         values[..., written:, :].zero_()
         return Pool(keys, values, self.places.new_zeros(B, room))
@@ -150,15 +150,15 @@ def empty(sources: int, beams: int, sizes: tuple[int, int, int], like: Tensor) -
     """The state before the first step; `sizes` are layers, heads and their width, `like` any tensor of the same type and device."""
     layers, groups, width = sizes
     pool = Pool(
-        _memory(like, layers, sources, groups, width, _FIRST * beams).zero_(),
-        _memory(like, layers, sources, groups, _FIRST * beams, width).zero_(),
+        uninitialized(like, layers, sources, groups, width, _FIRST * beams).zero_(),
+        uninitialized(like, layers, sources, groups, _FIRST * beams, width).zero_(),
         like.new_zeros(sources, _FIRST * beams, dtype=torch.long),
     ).going_on(0, 0, max(beams, 1))
     visible = like.new_full((sources * beams, _FIRST * beams), HIDDEN)
     return PoolState(pool, visible, torch.arange(sources).repeat_interleave(beams))
 
 
-def _memory(like: Tensor, *shape: int) -> Tensor:
+def uninitialized(like: Tensor, *shape: int) -> Tensor:
     """Like `new_empty`, but allocated by numpy, which requests huge pages: allocating small ones takes twice as long as filling them."""
     size = math.prod(shape) * like.element_size()
     return torch.from_numpy(np.empty(size, dtype=np.uint8)).view(like.dtype).view(shape)

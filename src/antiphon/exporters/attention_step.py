@@ -14,6 +14,8 @@ weights, so that scores are one product; the W hypotheses of a source, and the N
 """
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import torch
@@ -95,22 +97,37 @@ class AttentionStep(nn.Module):
         hidden, and keys and values of its states.
         """
         pool, memory = tensors[: 2 * len(self.layers)], tensors[2 * len(self.layers) :]
-        positioned = self.decoder.positioned
-        x = positioned.embed(last, position)
-        rotation = None if positioned.rotary is None else positioned.rotary.angles(position)
+        rotation = self.rotation(position)
         look, own_bias = self._back(position, places, visible)
+        new: list[Tensor] = []
+
+        def back(index: int, layer: DecoderLayer, y: Tensor) -> Tensor:
+            kept = KeysValues(pool[2 * index], pool[2 * index + 1])
+            found, keys, values = self._look_back(index, layer, y, kept, look, own_bias, rotation)
+            new.extend((keys, values))
+            return found
+
+        return (*self.through(last, position, memory, back), *new)
+
+    def rotation(self, position: Tensor) -> Rotation | None:
+        """By what queries and keys of a step are turned, where they are."""
+        rotary = self.decoder.positioned.rotary
+        return None if rotary is None else rotary.angles(position)
+
+    def mixed(self, layer: DecoderLayer, seen: Float[Tensor, "B W D"]) -> Float[Tensor, "B W D"]:
+        """What a layer makes of what its heads saw."""
+        found: Tensor = _attention(layer).out(seen)
+        return found
+
+    def through(
+        self, last: Tensor, position: Tensor, memory: tuple[Tensor, ...], back: Callable[[int, DecoderLayer, Tensor], Tensor]
+    ) -> tuple[Tensor, ...]:
+        """(said (B, W, ...), [attention (B, W, S)]), where `back(number, layer, y)` is how a layer looks at what was said."""
+        x = self.decoder.positioned.embed(last, position)
         shown = self._source(memory, position) if memory else None
         attention: Tensor | None = None
-        new: list[Tensor] = []
         for index, layer in enumerate(self.layers):
-            kept = KeysValues(pool[2 * index], pool[2 * index + 1])
-
-            def back(y: Tensor, index: int = index, layer: DecoderLayer = layer, kept: KeysValues = kept) -> Tensor:
-                found, keys, values = self._look_back(index, layer, y, kept, look, own_bias, rotation)
-                new.extend((keys, values))
-                return found
-
-            x = layer.attention_residual(x, back)
+            x = layer.attention_residual(x, partial(back, index, layer))
             if shown is not None and layer.cross_residual is not None:
                 wanted = self.model.gives_attention and index == self.decoder.aligning_layer
                 weights: list[Tensor] = []
@@ -123,8 +140,8 @@ class AttentionStep(nn.Module):
                 x = layer.cross_residual(x, over)
                 attention = self._shown(layer, weights[0]) if wanted else attention
             x = layer.feed_forward_residual(x, layer.feed_forward)
-        output = [self._say(self.decoder.norm(x))]
-        return (*output, *new) if attention is None else (*output, attention, *new)
+        output = self._say(self.decoder.norm(x))
+        return (output,) if attention is None else (output, attention)
 
     def _back(self, position: Tensor, places: Tensor, visible: Tensor) -> tuple[Tensor, Tensor | None]:
         """The bias for scores over the pool, (B, 1 or G, N * W, P), and for those over the step itself, (1, G, N * W, 1)."""
@@ -159,7 +176,7 @@ class AttentionStep(nn.Module):
         own = own if own_bias is None else own + own_bias
         weights = torch.cat([queries @ pool.keys + look, own], dim=-1).softmax(-1)
         mixed = weights[..., :-1] @ pool.values + weights[..., -1:] * self._of_heads(values)
-        return _attention(layer).out(self._by_row(mixed).flatten(2)), keys.transpose(2, 3), values
+        return self.mixed(layer, self._by_row(mixed).flatten(2)), keys.transpose(2, 3), values
 
     def _look_over(
         self, index: int, layer: DecoderLayer, y: Float[Tensor, "B W D"], memory: KeysValues, shown: Tensor

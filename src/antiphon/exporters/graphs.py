@@ -6,7 +6,8 @@
     decode   values, lengths, the memory       -> what is said at all steps at once; of models that take no steps
     say      features                          -> logits; where the head is to stand apart, so that steps say features
 
-Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`. A transducer has no step, but what
+Of a decoder of attention, a step appends to a pool: `exporters/attention_step.py`; for ONNX Runtime, where it can, to what each row keeps:
+`exporters/attention_in_place.py`. A transducer has no step, but what
 `exporters/transducer_parts.py` says.
 
 A memory and a state are trees of tensors; here they are lists, in the order in which `map_tensors` meets them. Rows of hypotheses have two
@@ -27,6 +28,7 @@ from antiphon.contracts.model import Seq2SeqModel, StepwiseModel
 from antiphon.contracts.sequences import Memory, Output, Padded, map_tensors
 from antiphon.contracts.specs import Spec, TokenSpec
 from antiphon.errors import ExportError
+from antiphon.exporters.attention_in_place import InPlaceStep, can_write_in_place
 from antiphon.exporters.attention_step import AttentionStep, EncodeForStep, attention_decoder, sizes_of
 from antiphon.exporters.transducer_parts import Advance, Join
 from antiphon.heads.categorical import Categorical
@@ -213,11 +215,14 @@ def _said(output: Output, model: Seq2SeqModel, *, apart: bool = False) -> tuple[
     return (raw, output.attention) if model.gives_attention and output.attention is not None else (raw,)
 
 
-def graphs_of(model: Seq2SeqModel, head: Categorical | None = None) -> dict[str, Graph]:
-    """The graphs of a model in evaluation mode; stepwise models may have the `head` as a graph of its own."""
+def graphs_of(model: Seq2SeqModel, head: Categorical | None = None, *, in_place: bool = False) -> dict[str, Graph]:
+    """The graphs of a model in evaluation mode; stepwise models may have the `head` as a graph of its own.
+
+    With `in_place`, steps write to their inputs where they can, with an operator that only ONNX Runtime has.
+    """
     decoder, apart = attention_decoder(model), {} if head is None else {"say": say_graph(head)}
     if isinstance(model, StepwiseModel) and decoder is not None:
-        return _appending(model, decoder, apart)
+        return _appending(model, decoder, apart, in_place=in_place and can_write_in_place(decoder))
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = Encode(model), example_source(model.source, steps=steps)
     with torch.inference_mode():
@@ -258,7 +263,7 @@ def say_graph(head: Categorical) -> Graph:
     return Graph(Say(head), (rows,), ("features",), ("said",), ({0: "rows"},))
 
 
-def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping[str, Graph]) -> dict[str, Graph]:
+def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping[str, Graph], *, in_place: bool) -> dict[str, Graph]:
     """The graphs of a model whose step appends to a pool; in the example some slots are filled."""
     steps = min(SOURCE, model.longest_source or SOURCE)
     encode, source = EncodeForStep(model, decoder), example_source(model.source, steps=steps)
@@ -267,13 +272,24 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping
         found = [encode(one.values, one.lengths, one.factors) for one in (source, shorter)]
     both = enumerate(zip(*found, strict=True))
     memory = [_Part(tensor.clone(), other, f"memory_{number}") for number, (tensor, other) in both]
+    read = memory[1:] if decoder.crosses else []
+    step = (_in_place_step if in_place else _pool_step)(model, decoder, read, apart=bool(apart))
+    graphs = {"encode": _encode_graph(encode, source, memory), "step": step, **apart}
+    if facts_of(model).frames:
+        states = memory[:2]
+        module, given = FramesOf(model, Memory(states[0].example, states[1].example)), tuple(part.example for part in states)
+        graphs["frames"] = Graph(module, given, tuple(part.name for part in states), ("said",), tuple(part.sizes for part in states))
+    return graphs
+
+
+def _pool_step(model: StepwiseModel, decoder: TransformerDecoder, read: Sequence["_Part"], *, apart: bool) -> Graph:
+    """A step that appends to a pool, of which the example has some slots."""
     layers, groups, width = sizes_of(decoder)
     pool = [torch.randn(BATCH, groups, *size) for _ in range(layers) for size in ((width, PAST), (PAST, width))]
     names = tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values"))
-    read = memory[1:] if decoder.crosses else []
     places = torch.arange(PAST).expand(BATCH, -1).contiguous()
-    step = Graph(
-        AttentionStep(model, decoder, apart=bool(apart)).eval(),
+    return Graph(
+        AttentionStep(model, decoder, apart=apart).eval(),
         (
             _elements(model.target, BEAM),
             torch.tensor([PAST]),
@@ -293,12 +309,33 @@ def _appending(model: StepwiseModel, decoder: TransformerDecoder, apart: Mapping
             *(part.sizes for part in read),
         ),
     )
-    graphs = {"encode": _encode_graph(encode, source, memory), "step": step, **apart}
-    if facts_of(model).frames:
-        states = memory[:2]
-        module, given = FramesOf(model, Memory(states[0].example, states[1].example)), tuple(part.example for part in states)
-        graphs["frames"] = Graph(module, given, tuple(part.name for part in states), ("said",), tuple(part.sizes for part in states))
-    return graphs
+
+
+def _in_place_step(model: StepwiseModel, decoder: TransformerDecoder, read: Sequence["_Part"], *, apart: bool) -> Graph:
+    """A step that writes to what each row keeps."""
+    layers, groups, width = sizes_of(decoder)
+    names = tuple(f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values"))
+    return Graph(
+        InPlaceStep(model, decoder, apart=apart).eval(),
+        (
+            _elements(model.target, BEAM),
+            torch.tensor([PAST - 1]),
+            torch.tensor([BEAM], dtype=torch.int32),
+            torch.zeros(BATCH, BEAM, PAST, dtype=torch.int32),
+            *(torch.randn(BATCH * BEAM, groups, PAST, width) for _ in names),
+            *(part.example for part in read),
+        ),
+        ("last", "position", "beams", "ancestors", *names, *(part.name for part in read)),
+        ("said", *(("attention",) if model.gives_attention else ()), *(f"kept_{name}" for name in names)),
+        (
+            {0: "batch", 1: "beam"},
+            {},
+            {},
+            {0: "batch", 1: "beam", 2: "past"},
+            *({0: "rows", 2: "past"} for _ in names),
+            *(part.sizes for part in read),
+        ),
+    )
 
 
 def _transducing(model: Transducer) -> dict[str, Graph]:

@@ -1,10 +1,13 @@
-"""Converts a float32 graph into one whose products with constant weights are in 8 bits, with a scale for each row.
+"""Converts a float32 graph into one whose products with constant weights are in 8 bits, with a scale for each row, or a constant one.
 
     x ──┬────────────────── Div ─ QuantizeLinear ─ MatMulInteger ─ Cast ─ Mul ─ Mul ─ [Add]
         └─ Abs ─ ReduceMax ──┴────────────────────────────────────────────┘ scale     bias
 
 ONNX Runtime's own dynamic quantization has one scale for a whole tensor, so that a row's result depends on its neighbours and on padding.
 Here it depends on the row alone. Sums of products are whole numbers, equal on every processor and in any order (`int8_weights.py`).
+
+    x ─ QuantizeLinear ─ MatMulIntegerToFloat                 where examples showed how large x becomes (`onnx_ranges.py`)
+             scale        scale of columns, bias
 
 What reads several matrices is rounded once. A row of zeros divides 0 by 0: whatever whole numbers that becomes are multiplied by 0 again.
 Inputs that are never negative (behind a ReLU) use all 255 steps. Tables of symbols have a scale for each symbol; one that is the output
@@ -39,22 +42,47 @@ GIVEN = {"values", "last", "x"}
 """Inputs that hold the user's values, where single entries of a row may be NaN."""
 SPREADING = {"MatMul", "Gemm", "LayerNormalization", "Softmax", "GRU", "LSTM", "RNN"}
 """Operators that turn a row with one NaN into a row of NaN."""
+_MICROSOFT = "com.microsoft"
+"""The domain of the operators that ONNX Runtime has beside those of ONNX."""
 
 
-def quantize(path: Path) -> int:
+def quantize(path: Path, limits: Mapping[str, float] | None = None) -> int:
     """Convert a file in place, as `to_int8` does."""
     import onnx
 
     model = onnx.load(path)  # with weights that are in a file beside it
-    changed = to_int8(model)
+    changed = to_int8(model, limits)
     onnx.save(model, path)
     path.with_name(f"{path.name}.data").unlink(missing_ok=True)
     return changed
 
 
-def to_int8(model: Any) -> int:
-    """Convert a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32."""
-    return _Writer(model.graph, {}, "int8").write()
+def to_int8(model: Any, limits: Mapping[str, float] | None = None) -> int:
+    """Convert a graph in place; returns how many matrices and tables are in 8 bits. All else stays in float32.
+
+    `limits` are the largest absolute values of inputs of products, by their names in the graph: those have one scale for all rows.
+    """
+    from onnx import helper
+
+    if limits and all(one.domain != _MICROSOFT for one in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
+    return _Writer(model.graph, {}, "int8", limits or {}).write()
+
+
+def rounded_inputs(model: Any) -> list[str]:
+    """The names of what `to_int8` would round: inputs of products, but those within operators."""
+    return _Writer(model.graph, {}, "int8", {}).inputs_of_products()
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """An input in whole numbers of 8 bits: the names of those, of their scale (a constant, or the largest of each row), of their zero."""
+
+    whole: str
+    scale: str
+    zero: str
+    unsigned: bool
+    constant: bool
 
 
 @dataclass(frozen=True)
@@ -75,17 +103,19 @@ class Matrix:
 class _Writer:
     """Rewrites one graph, and those nested in its operators."""
 
-    def __init__(self, graph: Any, outer: Mapping[str, NDArray[Any]], prefix: str):
+    def __init__(self, graph: Any, outer: Mapping[str, NDArray[Any]], prefix: str, limits: Mapping[str, float]):
         from onnx import numpy_helper
 
-        self.graph, self.prefix = graph, prefix  # names within a graph may not be those of one around it
+        self.graph, self.prefix, self.limits = graph, prefix, limits  # names within a graph may not be those of one around it
         self.constants: dict[str, NDArray[Any]] = {**outer, **{one.name: numpy_helper.to_array(one) for one in graph.initializer}}
         self.made_by = {name: node for node in graph.node for name in node.output}
         self.inputs = {one.name for one in graph.input} - set(self.constants)
         self.nodes: list[Any] = []
         self.stored: set[str] = set()
-        self.rounded: dict[str, tuple[str, str, bool]] = {}
-        """What was rounded already: its whole numbers, the largest of each row, whether it is never negative."""
+        self.rounded: dict[str, Rounded] = {}
+        """What was rounded already."""
+        self.added: set[str] = set()
+        """What sums say that are within a product."""
         self.columns: dict[Matrix, tuple[str, NDArray[np.float32]]] = {}
         """Matrices that were written already: the name of their whole numbers (K, N), the scales of their columns."""
         tables = {Matrix(name, turned=True) for name in map(self._table_of, graph.node) if name is not None}
@@ -97,6 +127,8 @@ class _Writer:
 
         inner = sum(self._write_inner_graphs(node) for node in self.graph.node)
         for node in list(self.graph.node):
+            if node.output[0] in self.added:
+                continue
             if (matrix := self._matrix_of(node)) is not None:
                 self._write_product(node, matrix)
             elif (table := self._table_of(node)) is not None:
@@ -109,12 +141,16 @@ class _Writer:
         _forget_unread(self.graph)
         return inner + sum(1 for one in self.graph.initializer if one.data_type == TensorProto.INT8)
 
+    def inputs_of_products(self) -> list[str]:
+        """What is rounded, each once."""
+        return list(dict.fromkeys(node.input[0] for node in self.graph.node if self._matrix_of(node) is not None))
+
     def _write_inner_graphs(self, node: Any) -> int:
         from onnx import AttributeProto
 
         graphs = {one.name: one.g for one in node.attribute if one.type == AttributeProto.GRAPH}
         prefix = f"{self.prefix}_{node.name or node.output[0]}"
-        return sum(_Writer(graph, self.constants, f"{prefix}_{name}").write() for name, graph in graphs.items())
+        return sum(_Writer(graph, self.constants, f"{prefix}_{name}", {}).write() for name, graph in graphs.items())
 
     def _matrix_of(self, node: Any) -> Matrix | None:
         """The constant matrix of a product, if it is large enough for 8 bits."""
@@ -145,19 +181,43 @@ class _Writer:
         return True
 
     def _write_product(self, node: Any, matrix: Matrix) -> None:
-        said = node.output[0]
         values, scales = self._columns(matrix)
-        whole, largest, unsigned = self._round(node.input[0], len(matrix.of(self.constants)))
-        scale = self._store(f"{said}_scales", scales / np.float32(255 if unsigned else 127))
-        zero = [] if unsigned else [self._store("zero", np.uint8(128))]
-        sums = self._add("MatMulInteger", [whole, values, *zero], f"{said}_sums")
+        rounded = self._round(node.input[0], len(matrix.of(self.constants)))
+        if rounded.constant:
+            self._write_fused(node, rounded, values, scales)
+            return
+        said = node.output[0]
+        scale = self._store(f"{said}_scales", scales / np.float32(255 if rounded.unsigned else 127))
+        sums = self._add("MatMulInteger", [rounded.whole, values, *([] if rounded.unsigned else [rounded.zero])], f"{said}_sums")
         real = self._add("Cast", [sums], f"{said}_real", {"to": 1})
-        scaled = self._add("Mul", [real, largest], f"{said}_of_row")
+        scaled = self._add("Mul", [real, rounded.scale], f"{said}_of_row")
         bias = self._bias(node)
         if bias is None:
             self._say("Mul", [scaled, scale], said)
         else:
             self._say("Add", [self._add("Mul", [scaled, scale], f"{said}_unbiased"), bias], said)
+
+    def _write_fused(self, node: Any, rounded: Rounded, values: str, scales: NDArray[np.float32]) -> None:
+        """One operator for product, scale and bias, which there is for constant scales."""
+        said, bias = node.output[0], self._bias(node)
+        if bias is None and (adding := self._adding(said, len(scales))) is not None:
+            said, bias = adding
+            self.added.add(said)
+        of_columns = self._store(f"{said}_scales", scales)
+        vector = bias is not None and self.constants.get(bias, scales[:0]).shape == scales.shape
+        inputs = [rounded.whole, values, rounded.scale, of_columns, rounded.zero, ""]
+        if bias is None or vector:
+            self._say("MatMulIntegerToFloat", [*inputs, bias] if bias is not None else inputs, said, _MICROSOFT)
+        else:
+            self._say("Add", [self._add("MatMulIntegerToFloat", inputs, f"{said}_unbiased", domain=_MICROSOFT), bias], said)
+
+    def _adding(self, product: str, width: int) -> tuple[str, str] | None:
+        """(What is said, the bias) where all that is done with a product is to add a constant to each column."""
+        readers = [one for one in self.graph.node if product in one.input]
+        if len(readers) != 1 or readers[0].op_type != "Add" or any(one.name == product for one in self.graph.output):
+            return None
+        (bias,) = [name for name in readers[0].input if name != product] or [product]
+        return (readers[0].output[0], bias) if bias in self.constants and self.constants[bias].shape == (width,) else None
 
     def _bias(self, node: Any) -> str | None:
         """The bias of a Gemm."""
@@ -179,14 +239,21 @@ class _Writer:
             self.columns[matrix] = values, found.scales
         return self.columns[matrix]
 
-    def _round(self, source: str, width: int) -> tuple[str, str, bool]:
-        """Rounded integers of 8 bits, the largest absolute value of each row, and whether none is negative; computed once for all readers.
+    def _round(self, source: str, width: int) -> Rounded:
+        """Rounded integers of 8 bits, computed once for all readers. Their scale is a constant, or the largest absolute value of each row.
 
         ReduceMax of ONNX Runtime passes over NaN. So to the largest of a row that may have one, its product with zeros is added.
         """
         if source not in self.rounded:
             maker = self.made_by.get(source)
             unsigned = maker is not None and maker.op_type in NEVER_NEGATIVE
+            zero = self._store("zero_unsigned", np.uint8(0)) if unsigned else self._store("zero", np.uint8(128))
+            steps, limit = 255 if unsigned else 127, self.limits.get(source)
+            if limit is not None:
+                step = self._store(f"{source}_step", np.float32(limit / steps))
+                whole = self._add("QuantizeLinear", [source, step, zero], f"{source}_whole")
+                self.rounded[source] = Rounded(whole, step, zero, unsigned, constant=True)
+                return self.rounded[source]
             absolute = source if unsigned else self._add("Abs", [source], f"{source}_absolute")
             last = self._store("last", np.array([-1], dtype=np.int64))
             largest = self._add("ReduceMax", [absolute, last], f"{source}_largest", {"keepdims": 1})
@@ -195,9 +262,9 @@ class _Writer:
                 spread = self._add("MatMul", [source, nothing], f"{source}_no_number")
                 largest = self._add("Add", [largest, spread], f"{source}_largest_number")
             share = self._add("Div", [source, largest], f"{source}_share")
-            step = self._store(f"step_{255 if unsigned else 127}", np.float32(1 / (255 if unsigned else 127)))
-            zero = self._store("zero_unsigned", np.uint8(0)) if unsigned else self._store("zero", np.uint8(128))
-            self.rounded[source] = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole"), largest, unsigned
+            step = self._store(f"step_{steps}", np.float32(1 / steps))
+            whole = self._add("QuantizeLinear", [share, step, zero], f"{source}_whole")
+            self.rounded[source] = Rounded(whole, largest, zero, unsigned, constant=False)
         return self.rounded[source]
 
     def _may_be_no_number(self, name: str, seen: set[str]) -> bool:
@@ -257,18 +324,18 @@ class _Writer:
         axes = self._constant(maker.input[1])
         return None if axes is None else np.expand_dims(inner, tuple(axes.tolist()))
 
-    def _say(self, operator: str, inputs: list[str], output: str) -> None:
+    def _say(self, operator: str, inputs: list[str], output: str, domain: str = "") -> None:
         """Add an operator whose output keeps an existing name."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{self.prefix}_{output}_{operator}"))
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=f"{self.prefix}_{output}_{operator}", domain=domain))
 
-    def _add(self, operator: str, inputs: list[str], output: str, settings: Mapping[str, Any] | None = None) -> str:
+    def _add(self, operator: str, inputs: list[str], output: str, settings: Mapping[str, Any] | None = None, *, domain: str = "") -> str:
         """Add an operator with a new output; returns its name."""
         from onnx import helper
 
         name = f"{self.prefix}_{output}"
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"{name}_{operator}", **(settings or {})))
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=f"{name}_{operator}", domain=domain, **(settings or {})))
         return name
 
     def _store(self, name: str, value: Any) -> str:

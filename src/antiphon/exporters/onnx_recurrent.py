@@ -26,6 +26,18 @@ class OperatorStack(nn.Module):
         for depth, layer in enumerate(stack.layers):
             for name, tensor in zip(("weights", "recurrence", "biases"), self._stored(layer), strict=True):
                 self.register_buffer(f"{name}_{depth}", tensor)
+            if self.cell == "lstm" and not self.both:
+                self._join(depth, layer)
+
+    def _join(self, depth: int, layer: Any) -> None:
+        """Keep a layer's weights as a step takes them: (4 * width, C + width), the gates that open first, and what is new last."""
+
+        def ordered(tensor: Tensor) -> Tensor:
+            entering, staying, new, leaving = tensor.detach().chunk(4)
+            return torch.cat((entering, staying, leaving, new))
+
+        self.register_buffer(f"joined_{depth}", torch.cat((ordered(layer.weight_ih_l0), ordered(layer.weight_hh_l0)), dim=1))
+        self.register_buffer(f"joined_bias_{depth}", ordered(layer.bias_ih_l0 + layer.bias_hh_l0))
 
     def _stored(self, layer: Any) -> tuple[Tensor, Tensor, Tensor]:
         """A layer's weights in the operator's layout: (directions, gates * width, C), (directions, gates * width, width), biases."""
@@ -73,8 +85,20 @@ class OperatorStack(nn.Module):
         return found[0].permute(2, 0, 1, 3).flatten(2), *found[1:]
 
     def step(self, x: Float[Tensor, "R C"], state: RecurrentState) -> tuple[Float[Tensor, "R D"], RecurrentState]:
-        """One step, which needs no operator of its own."""
-        return self.stack.step(x, state)
+        """One step, which needs no operator of its own. All gates of an LSTM's layer are one product."""
+        if state.cell is None:
+            return self.stack.step(x, state)
+        hiddens, cells = [], []
+        for depth in range(len(self.stack.layers)):
+            both = torch.cat((x, state.hidden[:, depth]), dim=-1)
+            opening, new = nn.functional.linear(both, getattr(self, f"joined_{depth}"), getattr(self, f"joined_bias_{depth}")).split(
+                (3 * state.hidden.shape[2], state.hidden.shape[2]), dim=-1
+            )
+            entering, staying, leaving = opening.sigmoid().chunk(3, dim=-1)
+            cells.append(staying * state.cell[:, depth] + entering * new.tanh())
+            x = leaving * cells[-1].tanh()
+            hiddens.append(x)
+        return x, RecurrentState(torch.stack(hiddens, dim=1), torch.stack(cells, dim=1))
 
 
 def with_operators(model: nn.Module) -> None:

@@ -32,19 +32,23 @@ class _Rules:
     minimum: Int[np.ndarray, " R"]
     maximum: Int[np.ndarray, " R"]
 
+    def __post_init__(self) -> None:
+        self._rows = np.arange(len(self.minimum))
+        self._longest_minimum, self._shortest_maximum = int(self.minimum.max()), int(self.maximum.min())
+
     def choose(
         self, scores: Float[np.ndarray, "R V"], step: int
     ) -> tuple[Int[np.ndarray, " R"], Float[np.ndarray, " R"], Bool[np.ndarray, " R"] | None]:
         """(The most probable symbols, their log-probabilities, where the limit cut a hypothesis short, if anywhere); overwrites the
         scores."""
-        early = self.minimum > step if step < self.minimum.max() else None
-        at_limit = self.maximum <= step if step >= self.maximum.min() else None
+        early = self.minimum > step if step < self._longest_minimum else None
+        at_limit = self.maximum <= step if step >= self._shortest_maximum else None
         ends = scores[:, self.end].copy()
         scores[:, self.forbidden] = -np.inf
         if early is not None:
             scores[early, self.end] = -np.inf
         symbols = scores.argmax(1)
-        chosen = scores[np.arange(len(scores)), symbols]
+        chosen = scores[self._rows, symbols]
         if early is not None:  # the rules may leave nothing to say: ending early is all that remains
             stuck = early & (chosen == -np.inf)
             symbols[stuck], chosen[stuck] = self.end, ends[stuck]

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from antiphon.errors import ExportError
 from antiphon.exporters.int8_weights import by_column, by_output
-from antiphon.exporters.onnx_int8 import to_int8
+from antiphon.exporters.onnx_int8 import rounded_inputs, to_int8
 
 Values = NDArray[np.float32]
 
@@ -266,3 +266,34 @@ def test_a_table_keeps_the_scale_of_each_symbol(seed: int) -> None:
     table[3] = 0
     found = by_output(table)
     assert (np.abs(found.values * found.scales - table) <= found.scales / 2 * 1.001).all()
+
+
+def test_a_constant_scale_is_one_operator_for_product_scales_and_bias() -> None:
+    draw = np.random.default_rng(3)
+    single = two_layers(draw)
+    small = onnx.ModelProto()
+    small.CopyFrom(single)
+    values = draw.standard_normal((4, 5, 32)).astype(np.float32)
+    assert rounded_inputs(single) == ["normed", "hidden"]
+    to_int8(small, {"normed": 8.0, "hidden": 12.0})
+    onnx.checker.check_model(small)
+    assert [node.op_type for node in small.graph.node].count("MatMulIntegerToFloat") == 2
+    assert not operators(small) & {"MatMulInteger", "ReduceMax", "Cast"}
+    found = run(small, x=values)
+    assert error(found, run(single, x=values)) < 0.02
+    for row in range(4):
+        np.testing.assert_array_equal(run(small, x=values[row : row + 1])[0], found[row])
+
+
+def test_inputs_without_a_limit_keep_a_scale_for_each_row() -> None:
+    small = two_layers(np.random.default_rng(4))
+    to_int8(small, {"hidden": 12.0})
+    assert {"MatMulIntegerToFloat", "MatMulInteger", "ReduceMax"} <= operators(small)
+
+
+def test_what_is_beyond_the_limit_is_cut() -> None:
+    weights = np.eye(64, dtype=np.float32)
+    model = graph([helper.make_node("MatMul", ["x", "w"], ["said"])], {"w": weights}, {"x": (TensorProto.FLOAT, ["rows", 64])})
+    to_int8(model, {"x": 2.0})
+    values = np.linspace(-4, 4, 64, dtype=np.float32)[None]
+    np.testing.assert_allclose(run(model, x=values), np.clip(values, -2 * 128 / 127, 2), atol=0.02)
