@@ -64,9 +64,11 @@ class EncodesParts(Protocol):
         *,
         limits: Limits,
         keep_records: bool,
+        workers: int = 1,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Encode a part into `folder`, unless it is there; `data.corpus_parts.join_parts` makes a corpus of all parts."""
+        """Encode a part into `folder` by so many processes, unless it is there. A part that is all is the corpus;
+        `data.corpus_parts.join_parts` makes one of all parts."""
 
 
 @runtime_checkable

@@ -73,3 +73,7 @@ class Share:
     def __str__(self) -> str:
         """Counted from 1: 3/8 is the third of eight."""
         return f"{self.number + 1}/{self.count}"
+
+
+WHOLE = Share(0, 1)
+"""The share of who has nobody beside."""

@@ -3,36 +3,40 @@
 Records stream through in blocks and are appended to the files, so memory does not grow with the corpus. The folder appears at once or
 not at all: it is written beside its place and renamed, so a kill at any moment leaves no half corpus behind.
 
-Several processes, or machines, may each write a part (`build_part`); joined, the parts are the corpus that one would have written.
+Several processes may encode, of which this one writes. Several machines may each write a part (`build_part`); joined, the parts are the
+corpus that one would have written.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.corpus import Share
+from antiphon.contracts.corpus import WHOLE, Share
 from antiphon.contracts.records import Record, Records, RecordSource
-from antiphon.contracts.sequences import Example
 from antiphon.data.corpus_writer import CorpusWriter
+from antiphon.data.encoded_blocks import RecordError
 from antiphon.data.encoding import Encoding
 from antiphon.data.folders import is_current, move_into_place
-from antiphon.data.limits import Tally, apply_limits
+from antiphon.data.limits import Tally
 from antiphon.data.mapped import MappedCorpus
+from antiphon.data.parallel_encoding import encoded
 from antiphon.data.records import SourceRecords
 from antiphon.errors import DataError
 from antiphon.store.atomic import beside
 
-_WHOLE = Share(0, 1)
 
-
-def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progress: Callable[[int], None] | None = None) -> MappedCorpus:
+def build_corpus(
+    records: RecordSource, encoding: Encoding, folder: Path, progress: Callable[[int], None] | None = None, workers: int = 1
+) -> MappedCorpus:
     """Encode records into `folder`, or open it when it was made from the same data.
 
     progress   called with the number of records read so far
+    workers    how many processes encode, this one included; the files are the same
 
-    Raises DataError with the place of the record that cannot be read or encoded, or when nothing is left of the records.
+    Raises DataError with the place of the record that cannot be read or encoded, or when nothing is left of the records, and what
+    `parallel_encoding.encoded` raises.
     """
     opened = records if isinstance(records, Records) else SourceRecords(records)
     identity = encoding.identity(opened)
@@ -40,20 +44,29 @@ def build_corpus(records: RecordSource, encoding: Encoding, folder: Path, progre
         return MappedCorpus(folder, encoding.encode)
     with beside(folder) as partial:
         with CorpusWriter(partial, encoding) as writer:
-            tally, _ = _encode_all(opened, encoding, writer, _WHOLE, progress)
+            tally, _ = _encode_all(opened, encoding, writer, WHOLE, progress, workers)
         check_something_left(opened, tally)
         writer.write_manifest({"identity": identity, **_facts(encoding, tally)})
         move_into_place(partial, folder, identity)
     return MappedCorpus(folder, encoding.encode)
 
 
-def build_part(records: RecordSource, encoding: Encoding, folder: Path, part: Share, progress: Callable[[int], None] | None = None) -> None:
+def build_part(
+    records: RecordSource,
+    encoding: Encoding,
+    folder: Path,
+    part: Share,
+    progress: Callable[[int], None] | None = None,
+    workers: int = 1,
+) -> None:
     """Encode a part of the blocks of records into `folder`, unless it holds that part already; `join_parts` makes one corpus of all parts.
+    A part that is the whole is the corpus itself.
 
-    progress   called with the number of records encoded so far
-
-    Raises DataError with the place of the record that cannot be read or encoded.
+    Arguments and errors are those of `build_corpus`; `progress` is called with the number of records encoded so far.
     """
+    if part.is_all:
+        build_corpus(records, encoding, folder, progress, workers)
+        return
     opened = records if isinstance(records, Records) else SourceRecords(records)
     whole = encoding.identity(opened)
     identity = f"{whole}:{part.number}:{part.count}:{encoding.block}"
@@ -61,7 +74,7 @@ def build_part(records: RecordSource, encoding: Encoding, folder: Path, part: Sh
         return
     with beside(folder) as partial:
         with CorpusWriter(partial, encoding) as writer:
-            tally, blocks = _encode_all(opened, encoding, writer, part, progress)
+            tally, blocks = _encode_all(opened, encoding, writer, part, progress, workers)
         writer.write_part(blocks, {"identity": identity, "whole": whole, **_facts(encoding, tally)})
         move_into_place(partial, folder, identity)
 
@@ -71,27 +84,22 @@ def _facts(encoding: Encoding, tally: Tally) -> dict[str, object]:
 
 
 def _encode_all(
-    records: Records, encoding: Encoding, writer: CorpusWriter, part: Share, progress: Callable[[int], None] | None
+    records: Records, encoding: Encoding, writer: CorpusWriter, part: Share, progress: Callable[[int], None] | None, workers: int
 ) -> tuple[Tally, list[int]]:
     """Stream the part's blocks of records through the encoder and the limits into the writer; also returns the number of examples in each
     block."""
     tally, kept = Tally(), list[int]()
-    for number_of_block, block in enumerate(_blocks(records(), encoding.block)):
-        if number_of_block % part.count != part.number:
-            continue
-        examples = []
-        for (number, record), example in zip(block, _encode_block(records, block, encoding), strict=True):
-            example = _weighed(records, number, record, example, writer)
-            taken = _limited(records, number, example, encoding, tally)
-            if taken is not None:
-                examples.append((number, record, taken))
-        tally.read += len(block)
-        tally.kept += len(examples)
-        kept.append(len(examples))
-        if examples:
-            writer.append(examples)
-        if progress is not None:
-            progress(tally.read)
+    blocks = islice(_blocks(records(), encoding.block), part.number, None, part.count)
+    with closing(encoded(blocks, encoding, workers)) as made:
+        try:
+            for block in made:
+                writer.append(block)
+                tally.add(block.tally)
+                kept.append(block.tally.kept)
+                if progress is not None:
+                    progress(tally.read)
+        except RecordError as error:  # the place is looked up only now, since that may mean reading the file again
+            raise error.at(records.place(error.number)) from error
     if part.number == 0:
         tally.skip(records.skipped())
     return tally, kept
@@ -100,42 +108,6 @@ def _encode_all(
 def _blocks(items: Iterator[tuple[int, Record]], size: int) -> Iterator[list[tuple[int, Record]]]:
     while block := list(islice(items, size)):
         yield block
-
-
-def _encode_block(records: Records, block: list[tuple[int, Record]], encoding: Encoding) -> list[Example]:
-    """Encode a block; if that fails, encode one record at a time, to name the wrong one."""
-    if encoding.encode_many is not None:
-        try:
-            return encoding.encode_many(block)
-        except DataError:
-            pass
-    examples = []
-    for number, record in block:
-        try:
-            examples.append(encoding.encode(record, number))
-        except DataError as error:
-            raise DataError(f"{records.place(number)}: {error}") from error
-    return examples
-
-
-def _weighed(records: Records, number: int, record: Record, example: Example, writer: CorpusWriter) -> Example:
-    """The example with its weight, if records have one."""
-    if writer.weights is None:
-        return example
-    try:
-        return replace(example, weight=writer.weights.of(record))
-    except DataError as error:
-        raise DataError(f"{records.place(number)}: {error}") from error
-
-
-def _limited(records: Records, number: int, example: Example, encoding: Encoding, tally: Tally) -> Example | None:
-    """Apply the limits; the record's place is only looked up for an error, since that may mean reading the file again."""
-    if example.record != number:
-        example = replace(example, record=number)
-    try:
-        return apply_limits(example, encoding.limits, encoding.source, encoding.target, tally, "A record")
-    except DataError as error:
-        raise DataError(str(error).replace("A record", records.place(number), 1)) from None
 
 
 def check_something_left(records: Records, tally: Tally) -> None:

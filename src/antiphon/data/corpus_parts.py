@@ -1,9 +1,12 @@
-"""Joins parts of a corpus that several processes or machines have encoded: the result is byte for byte that of a single process.
+"""Joins parts of a corpus that several machines have encoded: the result is byte for byte that of a single machine.
 
 Part k of n has every n-th block of records from block k on, so the parts end at about the same time whatever the order of the records is.
+Each machine reads all records: reading a row is quick beside encoding it, and nobody has to hand out work. A part appears beside the corpus
+at once or not at all, so after a kill only parts that were not finished are encoded again.
 """
 
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.contracts.corpus import Share
 from antiphon.contracts.records import Records
 from antiphon.data.corpus import check_something_left
 from antiphon.data.corpus_writer import BLOCKS
@@ -21,6 +25,28 @@ from antiphon.errors import DataError
 from antiphon.store.atomic import beside
 
 _BYTES = {"dtype": "uint8", "channels": None}
+
+
+def part_folder(folder: Path, part: Share) -> Path:
+    """Where a part of the corpus `folder` is until all are joined; a part that is all is there at once."""
+    return folder if part.is_all else _parts_of(folder) / f"{part.number + 1}-of-{part.count}"
+
+
+def _parts_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.parts")
+
+
+def join_if_complete(folder: Path, count: int, records: Records) -> list[Share]:
+    """Join the parts of the corpus `folder` where all are there, and remove them; the parts that are missing.
+
+    Raises DataError when they are not of one corpus, or nothing is left of the records.
+    """
+    parts = [Share(number, count) for number in range(count)]
+    missing = [part for part in parts if not (part_folder(folder, part) / "manifest.json").exists()]
+    if not missing and count > 1:
+        join_parts([part_folder(folder, part) for part in parts], folder, records)
+        shutil.rmtree(_parts_of(folder), ignore_errors=True)
+    return missing
 
 
 def join_parts(parts: Sequence[Path], folder: Path, records: Records) -> None:

@@ -52,6 +52,16 @@ class Tally:
             self.dropped[reason] = self.dropped.get(reason, 0) + one.count
             self.first.setdefault(reason, []).extend(one.first[:KEPT_NUMBERS])
 
+    def add(self, others: "Tally") -> None:
+        """Count what became of the records behind these."""
+        self.read, self.kept = self.read + others.read, self.kept + others.kept
+        for counts, more in ((self.dropped, others.dropped), (self.truncated, others.truncated)):
+            for reason, number in more.items():
+                counts[reason] = counts.get(reason, 0) + number
+        for reason, numbers in others.first.items():
+            known = self.first.setdefault(reason, [])
+            known.extend(numbers[: KEPT_NUMBERS - len(known)])
+
     def _note(self, reason: str, record: int) -> None:
         numbers = self.first.setdefault(reason, [])
         if len(numbers) < KEPT_NUMBERS:

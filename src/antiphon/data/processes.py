@@ -3,8 +3,8 @@
 Unusual here: they are not started by `multiprocessing`. Its `fork` copies a process whose threads (of torch, of CUDA) do not come along;
 its `spawn` runs the user's script once more, which without a guard would do everything again. Such a process is a Python of its own that
 imports one module and nothing else. It is in a session of its own, so Ctrl-C in the terminal reaches its parent only, and ends when its
-pipe does. What crosses the pipe is pickled, but only between a process and those that it has started: nothing pickled is ever read from a
-file.
+pipe does. What they tell each other is pickled, but it goes only between a process and those that it has started: nothing pickled is
+ever read from a file that has a name.
 """
 
 import json
@@ -16,9 +16,15 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-_PROGRAM = (
-    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[3]); importlib.import_module(sys.argv[2]).serve(int(sys.argv[1]))"
-)
+_PROGRAM = """\
+import gc, importlib, json, sys
+gc.disable()  # what is imported stays: to look through it again and again takes a fifth of a start
+sys.path[:] = json.loads(sys.argv[3])
+module = importlib.import_module(sys.argv[2])
+gc.freeze()
+gc.enable()
+module.serve(int(sys.argv[1]))
+"""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Process = subprocess.Popen[bytes]
@@ -29,15 +35,15 @@ else:  # where it takes no parameters
     Channel = Connection
 
 
-def start(module: str, environment: Mapping[str, str]) -> tuple[Channel, Process]:
-    """Start a process that runs `module.serve(handle)` on a pipe's file descriptor; returns it and our end of the pipe. Raises OSError if
-    it cannot be started."""
+def start(module: str, environment: Mapping[str, str], files: Sequence[int] = ()) -> tuple[Channel, Process]:
+    """Start a process that runs `module.serve(handle)` on a pipe's file descriptor; returns it and our end of the pipe. The process has
+    `files` open under the same file descriptors, too. Raises OSError if it cannot be started."""
     ours, theirs = Pipe()
     with theirs:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), module, json.dumps([*map(str, sys.path)], allow_nan=False)],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *files],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment},
                 start_new_session=True,

@@ -29,6 +29,12 @@ def weight_of(record: Record, column: str) -> float:
     return weight
 
 
+def check_all_weighed(column: str, others: bool, present: bool) -> None:
+    """Raise DataError for a record that has a weight where others have none, or none where they have one."""
+    if present != others:
+        raise DataError(f"All records must have a weight in `{column}`, or none, but this one {'has one' if present else 'has none'}.")
+
+
 @final
 class WeightWriter:
     """Stores the weights of a corpus. Records may lack the column if none has it: validation records need no weights.
@@ -41,15 +47,11 @@ class WeightWriter:
         self.present = present
         self._count, self._sum, self._zeros, self._least, self._most = 0, 0.0, 0, math.inf, -math.inf
 
-    def of(self, record: Record) -> float:
-        """The weight of a record. Raises DataError if it is invalid, or missing while others have one."""
-        present = self.column in record
+    def expect(self, present: bool) -> None:
+        """Note whether the records of a block have weights. Raises DataError if the records before them had weights and these have none, or
+        the other way round."""
         self.present = present if self.present is None else self.present
-        if present != self.present:
-            raise DataError(
-                f"All records must have a weight in `{self.column}`, or none, but this one {'has one' if present else 'has none'}."
-            )
-        return weight_of(record, self.column) if present else 1.0
+        check_all_weighed(self.column, self.present, present)
 
     def append(self, weights: Sequence[float] | np.ndarray) -> None:
         """Store the weights of a block's examples that were kept."""

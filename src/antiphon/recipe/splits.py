@@ -1,6 +1,6 @@
 """The splits of a recipe: opens records from files or from a Python program, holds out validation records, encodes and mixes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.contracts.abilities import EncodesParts, HoldsOut, JoinsFiles, KeepsTogether, OpensFiles, ReadsMatches, Tabular
 from antiphon.contracts.asking import key_columns, supervision
-from antiphon.contracts.corpus import StoredCorpus
+from antiphon.contracts.corpus import WHOLE, StoredCorpus
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.records import Record, Records
 from antiphon.contracts.task import Task
@@ -17,13 +17,15 @@ from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.holding_out import split
 from antiphon.data.mapped import MappedCorpus
 from antiphon.data.mixing import MixedCorpus
-from antiphon.data.parallel_encoding import Progress, Work, encode_together
 from antiphon.data.records import JoinedRecords, OpenFile, open_parts, open_records
 from antiphon.errors import ConfigError, DataError
 from antiphon.recipe.recipe import Recipe
 
 Given = Mapping[str, Any]
 """Data that a Python program hands over instead of files: split name -> records."""
+
+Progress = Callable[[int], None]
+"""Is told how many records were read."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def build_corpora(
     for number, (part, _) in enumerate(split.parts):
         place = corpus_folder(folder, split, number)
         if workers > 1 and isinstance(task, EncodesParts):
-            encode_together(Work(task, part, place, limits, keep_records), workers, progress)
+            task.build_part(part, place, WHOLE, limits=limits, keep_records=keep_records, workers=workers, progress=progress)
         corpus = task.build_corpus(part, place, limits=limits, keep_records=keep_records, progress=progress)
         if weight is not None and split.name == "train" and isinstance(corpus, MappedCorpus) and corpus.weights is None:
             raise DataError(f"`data.train` must have the column `{weight}`, as `task.weight` says, but {part.label(0)} has none.")

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from antiphon.contracts.abilities import EncodesParts
-from antiphon.contracts.corpus import Share
+from antiphon.contracts.asking import unfolded
+from antiphon.contracts.corpus import WHOLE, Share
 from antiphon.contracts.limits import Limits
 from antiphon.contracts.task import Task
 from antiphon.data.cache import make_cache
+from antiphon.data.corpus_parts import join_if_complete, part_folder
 from antiphon.data.limits import split_limits
-from antiphon.data.parallel_encoding import Work, encode_parts
 from antiphon.errors import ConfigError
 from antiphon.prediction.memory import Say, silent
 from antiphon.recipe.assembly import (
@@ -29,13 +30,11 @@ from antiphon.recipe.assembly import (
 )
 from antiphon.recipe.recipe import Recipe, read_recipe, with_overrides
 
-_WHOLE = Share(0, 1)
-
 
 def encode(
     recipe: Recipe | Path | str,
     *,
-    share: Share = _WHOLE,
+    share: Share = WHOLE,
     overrides: Sequence[str] = (),
     trust_code: bool = False,
     say: Say = silent,
@@ -89,17 +88,22 @@ def _encode_shares(
     task: Task, train: Split, cache: Path, limits: Limits, share: Share, workers: int, say: Say, progress: Callable[[int], None] | None
 ) -> bool:
     """Encode this machine's share of each file with several processes, and join what is complete; False if shares are missing."""
-    if not isinstance(task, EncodesParts) or share.count * workers == 1:
-        build_corpora(train, task, cache, limits, keep_records=keeps_records(task, "train"), progress=progress)
+    keep_records = keeps_records(task, "train")
+    if not isinstance(task, EncodesParts):
+        build_corpora(train, task, cache, limits, keep_records=keep_records, progress=progress)
         return True
-    count, missing = share.count * workers, list[Share]()
+    missing = dict[int, None]()
     for number, (records, _) in enumerate(train.parts):
-        work = Work(task, records, corpus_folder(cache, train, number), limits, keeps_records(task, "train"))
-        if not work.is_done():
-            encode_parts(work, [Share(share.number * workers + worker, count) for worker in range(workers)], progress)
-            missing += work.join(count)
+        folder = corpus_folder(cache, train, number)
+        if task.is_encoded(records, folder, limits=limits, keep_records=keep_records):
+            continue
+        place = part_folder(folder, share)
+        task.build_part(records, place, share, limits=limits, keep_records=keep_records, workers=workers, progress=progress)
+        lacking = join_if_complete(folder, share.count, unfolded(task, records))
+        if not task.is_encoded(records, folder, limits=limits, keep_records=keep_records):  # else another machine has joined them
+            missing.update(dict.fromkeys(one.number + 1 for one in lacking))
     if missing:
-        shares = sorted({part.number // workers + 1 for part in missing})
+        shares = sorted(missing)
         said = ", ".join(map(str, shares[:20])) + (", ..." if len(shares) > 20 else "")
         say(f"Share {share} is encoded. Missing: {said}. The last one to end joins them.")
     return not missing

@@ -69,10 +69,11 @@ class ExamplePerRecord(Task, ABC):
         *,
         limits: Limits,
         keep_records: bool,
+        workers: int = 1,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Encode a part of the records into `folder`, unless it exists."""
-        build_part(self._items(records), self._encoding(limits, keep_records), folder, part, progress)
+        """Encode a part of the records into `folder` with so many processes, unless it exists."""
+        build_part(self._items(records), self._encoding(limits, keep_records), folder, part, progress, workers)
 
     def _items(self, records: RecordSource) -> Records:
         return unfolded(self, records if isinstance(records, Records) else SourceRecords(records))

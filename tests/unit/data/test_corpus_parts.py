@@ -3,44 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from antiphon.contracts.configuration import validate
-from antiphon.contracts.corpus import Share
+from antiphon.contracts.corpus import WHOLE, Share
 from antiphon.contracts.limits import Limits
-from antiphon.contracts.sequences import Example
-from antiphon.contracts.specs import TokenSpec
-from antiphon.data import parallel_encoding
 from antiphon.data.corpus import build_corpus, build_part
-from antiphon.data.corpus_parts import join_parts
-from antiphon.data.encoding import Encoding
-from antiphon.data.parallel_encoding import Work, encode_together
+from antiphon.data.corpus_parts import join_if_complete, join_parts, part_folder
 from antiphon.data.records import open_records
-from antiphon.errors import ConfigError, DataError
-from antiphon.tasks.translation import Translation, TranslationConfig
-
-SPEC = TokenSpec(size=300, pad=0, unknown=1, start=2, end=3)
-
-
-def encode(record: Any, index: int = -1, *, seed: int | None = None) -> Example:
-    source = np.array([*map(ord, record["source"]), 3])
-    target = np.array([2, *map(ord, record["target"]), 3]) if "target" in record else None
-    links = np.zeros((len(record["source"]), 2), dtype=np.int64) if record.get("linked") else None
-    return Example(source, target, index, links=links)
-
-
-def encoding(**settings: Any) -> Encoding:
-    given = {"limits": Limits(max_source_length=9), "fingerprint": "f", "keep_records": True, "block": 4, "weight_column": "w", **settings}
-    return Encoding(encode, SPEC, SPEC, **given)
-
-
-def rows(count: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"source": "x" * (number % 12), "target": "y" * (number % 5), "w": number / 7, **more} for number in range(count)]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+from antiphon.errors import DataError
+from tests.unit.data.letters import contents, encoding, rows
 
 
 def in_parts(folder: Path, records: Any, count: int, **settings: Any) -> Path:
@@ -93,43 +64,23 @@ def test_parts_of_different_data_are_refused(tmp_path: Path) -> None:
         join_parts([tmp_path / "0", tmp_path / "1"], tmp_path / "joined", open_records(rows(8)))
 
 
-@pytest.fixture(scope="module")
-def task() -> Translation:
-    made = Translation(validate(TranslationConfig, {"vocabulary": {"kind": "character"}}))
-    made.fit(open_records(rows(50)))
-    return made
-
-
-def work(task: Translation, records: Any, folder: Path) -> Work:
-    return Work(task, open_records(records), folder, Limits(), keep_records=True)
-
-
-def test_processes_encode_together_and_what_they_have_done_stays(
-    task: Translation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = tmp_path / "a.tsv"
-    table.write_text("source\ttarget\n" + "".join(f"{row['source']}\t{row['target']}\n" for row in rows(2500)), encoding="utf-8")
-    task.build_corpus(open_records(table), tmp_path / "one", limits=Limits(), keep_records=True)
-    together = work(task, table, tmp_path / "several")
-    together.build(Share(0, 2))  # what a killed run has finished
-    finished = (together.folder_of(Share(0, 2)) / "manifest.json").stat().st_ino
-    joined: list[int] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(Work, "join", lambda _, count: joined.append(count))
-        encode_together(together, 2)
-    assert joined == [2]
-    assert (together.folder_of(Share(0, 2)) / "manifest.json").stat().st_ino == finished
-    assert together.join(3) == [Share(0, 3), Share(1, 3), Share(2, 3)], "those of another number of processes are others"
-    assert together.join(2) == []
-    assert contents(tmp_path / "several") == contents(tmp_path / "one")
+def test_whoever_ends_last_joins(tmp_path: Path) -> None:
+    records = open_records(rows(41))
+    build_corpus(records, encoding(), tmp_path / "one")
+    folder = tmp_path / "several"
+    for number in (2, 0, 1):
+        part = Share(number, 3)
+        build_part(records, encoding(), part_folder(folder, part), part)
+        missing = join_if_complete(folder, 3, records)
+        assert missing == {2: [Share(0, 3), Share(1, 3)], 0: [Share(1, 3)], 1: []}[number]
+        assert len(join_if_complete(folder, 4, records)) == 4, "those of another number of machines are others"
+    assert contents(folder) == contents(tmp_path / "one")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("several")] == ["several"], "the parts are gone"
-    monkeypatch.setattr(parallel_encoding, "encode_parts", None)
-    encode_together(together, 2)  # opens what is there
 
 
-def test_errors_come_back_as_they_are(task: Translation, tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("source\ttarget\na\tb\nc\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"a\.tsv:3"):
-        encode_together(work(task, tmp_path / "a.tsv", tmp_path / "c"), 2)
-    with pytest.raises(ConfigError, match=r"`data\.workers` must be 1 for this data, since it cannot be sent"):
-        encode_together(work(task, lambda: iter(rows(3)), tmp_path / "c"), 2)
+def test_a_part_that_is_all_is_the_corpus(tmp_path: Path) -> None:
+    records = open_records(rows(41))
+    build_corpus(records, encoding(), tmp_path / "one")
+    build_part(records, encoding(), part_folder(tmp_path / "whole", WHOLE), WHOLE)
+    assert join_if_complete(tmp_path / "whole", 1, records) == []
+    assert contents(tmp_path / "whole") == contents(tmp_path / "one")
