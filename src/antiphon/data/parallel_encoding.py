@@ -14,7 +14,7 @@ import os
 import pickle
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, final
@@ -32,7 +32,7 @@ _AHEAD = 4
 """How many blocks for each process are begun before the first of them is done, so that memory does not grow when one is slow."""
 
 
-def encoded(blocks: Iterator[Block], encoding: Encoding, count: int) -> Iterator[EncodedBlock]:
+def encoded(blocks: Iterator[Block], encoding: Encoding, count: int) -> Generator[EncodedBlock]:
     """What becomes of each block, in their order.
 
     count   how many processes encode, this one included

@@ -42,7 +42,6 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         assert isinstance(self.target, TokenSpec), "exported only with symbols as targets"
         self.translator, self.symbols = translator, self.target
         self.head = RestOfHead(exported.head, exported.target)
-        self._sources, self._targets = names(exported.source, "s"), names(exported.target, "")
 
     def own_search(self, settings: Any) -> Search | None:
         """CTranslate2's own search, where it finds the same hypotheses as ours."""
@@ -77,11 +76,11 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
     def sources_of(self, memory: Memory) -> list[Symbols]:
         """CTranslate2's tokens for the sources in a memory."""
         rows, lengths = memory.states.squeeze(-1).long().tolist(), memory.mask.sum(1).tolist()
-        return [[self._sources[symbol] for symbol in row[:length]] for row, length in zip(rows, lengths, strict=True)]
+        return [[f"s{symbol}" for symbol in row[:length]] for row, length in zip(rows, lengths, strict=True)]
 
     def named(self, symbols: Sequence[int]) -> Symbols:
-        """CTranslate2's tokens for symbols of a target."""
-        return [self._targets[symbol] for symbol in symbols]
+        """CTranslate2's tokens for symbols of a target, made when they are needed: lists of all of them are a tenth of a small model's memory."""
+        return [str(symbol) for symbol in symbols]
 
     def _forced(
         self, sources: Sequence[Symbols], inputs: Int[Tensor, "N T"], width: int, *, attention: bool, only_last: bool = False
@@ -91,7 +90,7 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         assert bool((inputs[:, 0] == self.target.start).all()), "what is said begins with the start symbol"
         steps = inputs.shape[1]
         read = [self.named(row) for row in inputs[:, 1:].tolist()]
-        behind = [self._targets[self.target.start]]  # what is forced in the last step, whose logits are wanted, says nothing
+        behind = self.named([self.target.start])  # what is forced in the last step, whose logits are wanted, says nothing
         first = steps - 1 if only_last else 0
         logits = np.empty((len(sources), steps - first, self.target.size), dtype=np.float32)
         weights = np.zeros((len(sources), steps - first, width), dtype=np.float32) if attention else None
@@ -114,8 +113,3 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
                 if weights is not None:
                     weights[place, :, : len(sources[place])] = one.attention[0][first:]
         return torch.from_numpy(logits), None if weights is None else torch.from_numpy(weights)
-
-
-def names(spec: Any, prefix: str) -> Symbols:
-    """CTranslate2's tokens for all symbols of one side."""
-    return [f"{prefix}{number}" for number in range(spec.size)]
