@@ -79,7 +79,7 @@ class CTranslate2Transformer(ModelOfFacts, StepwiseModel):
         return [[f"s{symbol}" for symbol in row[:length]] for row, length in zip(rows, lengths, strict=True)]
 
     def named(self, symbols: Sequence[int]) -> Symbols:
-        """CTranslate2's tokens for symbols of a target, made when they are needed: lists of all of them are a tenth of a small model's memory."""
+        """CTranslate2's tokens for symbols of a target, made when needed: lists of all are a tenth of a small model's memory."""
         return [str(symbol) for symbol in symbols]
 
     def _forced(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
 from antiphon.errors import ConfigError
+from antiphon.training.heap import map_large_blocks
 
 
 @final
@@ -57,9 +58,14 @@ class _Allocates:
 
 class _Gather(_Allocates):
     def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, async_op: bool = False) -> Any:
-        if self.exchange.takes_part():
+        if not self.exchange.takes_part():
+            output_tensor.zero_()
+            return None
+        if output_tensor.device.type != "cpu":
             return dist.all_gather_single(output_tensor, input_tensor, group=group, async_op=async_op)
-        output_tensor.zero_()
+        # gloo gathers into a buffer of its own, which is copied. `input_tensor` is this process's part of the output already.
+        for rank, part in enumerate(output_tensor.chunk(group.size())):
+            dist.broadcast(part, group=group, group_src=rank)
         return None
 
 
@@ -74,9 +80,16 @@ class _Scatter(_Allocates):
         op: Any,
         async_op: bool = False,
     ) -> Any:
-        if self.exchange.takes_part():
+        on_cpu, takes_part = input_tensor.device.type == "cpu", self.exchange.takes_part()
+        if takes_part and not on_cpu:
             return dist.reduce_scatter_single(output_tensor, input_tensor, op=dist.ReduceOp.SUM, group=group, async_op=async_op)
-        output_tensor.zero_()
+        if takes_part:  # gloo has no other way than to add up all of it, and would do so in a copy
+            dist.all_reduce(input_tensor, group=group)
+            output_tensor.copy_(input_tensor.chunk(group.size())[group.rank()])
+        else:
+            output_tensor.zero_()
+        if on_cpu:  # torch would keep it until the next one is full, for a stream that may still read it
+            input_tensor.untyped_storage().resize_(0)
         return None
 
 
@@ -95,7 +108,10 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool, offload: 
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False) if half else MixedPrecisionPolicy()
     # What layers give is a view here and there, and never changed in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor", category=UserWarning)
-    place = CPUOffloadPolicy(pin_memory=next(root.parameters()).is_cuda) if offload else OffloadPolicy()
+    on_gpu = next(root.parameters()).is_cuda
+    if not on_gpu:
+        map_large_blocks()
+    place = CPUOffloadPolicy(pin_memory=on_gpu) if offload else OffloadPolicy()
     exchange = Exchange()
     for module in (*layers, root):
         fully_shard(module, mp_policy=precision, offload_policy=place)
@@ -105,4 +121,6 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], *, half: bool, offload: 
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)
         sharded.set_reduce_scatter_unused_params(True, recurse=False)
+        if not on_gpu:  # what is fetched ahead is waited for there at once: it would only take memory
+            sharded.set_modules_to_backward_prefetch([sharded])
     return exchange
