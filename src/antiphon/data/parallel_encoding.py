@@ -11,7 +11,6 @@ many bytes to read.
 
 import contextlib
 import os
-import pickle
 import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -44,7 +43,7 @@ def encoded(blocks: Iterator[Block], encoding: Encoding, count: int) -> Generato
         for block in blocks:
             yield encode_block(block, encoding)
         return
-    order, threads = _pickled(encoding), torch.get_num_threads()
+    order, threads = _packed(encoding), torch.get_num_threads()
     with contextlib.ExitStack() as ending:
         try:
             helpers = [ending.enter_context(_Helper(order)) for _ in range(count - 1)]
@@ -115,7 +114,7 @@ class _Away:
 class _Helper:
     """A process that encodes blocks beside this one.
 
-    order   the encoding, pickled
+    order   the encoding, packed
 
     Raises OSError when it cannot be started.
     """
@@ -154,7 +153,7 @@ class _Helper:
         """Give it a block, for which it has room."""
         file = self._free.pop()
         try:
-            self._tell(file, _write(file, _pickled(block)))
+            self._tell(file, _write(file, _packed(block)))
         except OSError as error:
             raise TrainingError(
                 f"Records cannot be handed to other processes: {error}. Set TMPDIR to a folder with more room, or lower `data.workers`."
@@ -163,7 +162,7 @@ class _Helper:
 
     def taken(self, file: int) -> EncodedBlock:
         """What became of the first block that it was given and that was not taken yet."""
-        block: EncodedBlock = pickle.loads(_read(file, self._heard()))  # noqa: S301 -- of the process that we have started
+        block: EncodedBlock = processes.unpacked(_read(file, self._heard()))
         self._free.append(file)
         return block
 
@@ -184,9 +183,9 @@ class _Helper:
         return said
 
 
-def _pickled(what: Any) -> bytes:
+def _packed(what: Any) -> bytes:
     try:
-        return pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+        return processes.packed(what)
     except Exception as error:  # whatever a part of a task, or of records from Python, raises
         raise ConfigError(
             f"`data.workers` must be 1 for this data, since it cannot be sent to other processes ({type(error).__name__}: {error})."
@@ -217,7 +216,7 @@ def serve(handle: int) -> None:
     with Connection(handle) as connection, contextlib.suppress(EOFError, ConnectionError):
         files, size = connection.recv()
         try:
-            encoding: Encoding = pickle.loads(_read(files[0], size))  # noqa: S301 -- of the process that has started this one
+            encoding: Encoding = processes.unpacked(_read(files[0], size))
         except Exception as error:
             connection.send(_failure(error))
             return
@@ -225,7 +224,7 @@ def serve(handle: int) -> None:
         while True:
             file, size = connection.recv()
             try:
-                said: int | Exception = _write(file, _pickled(encode_block(pickle.loads(_read(file, size)), encoding)))  # noqa: S301
+                said: int | Exception = _write(file, _packed(encode_block(processes.unpacked(_read(file, size)), encoding)))
             except Exception as error:
                 said = _failure(error)
             connection.send(said)

@@ -4,11 +4,12 @@ Unusual here: they are not started by `multiprocessing`. Its `fork` copies a pro
 its `spawn` runs the user's script once more, which without a guard would do everything again. Such a process is a Python of its own that
 imports one module and nothing else. It is in a session of its own, so Ctrl-C in the terminal reaches its parent only, and ends when its
 pipe does. What they tell each other is pickled, but it goes only between a process and those that it has started: nothing pickled is
-ever read from a file that has a name.
+ever read from a file that has a name. This is the only module that may pickle (`tests/package/test_safety.py`).
 """
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -52,6 +53,16 @@ def start(module: str, environment: Mapping[str, str], files: Sequence[int] = ()
             ours.close()
             raise
     return ours, process
+
+
+def packed(what: Any) -> bytes:
+    """An object as bytes for another of these processes. Raises whatever an object raises that cannot be pickled."""
+    return pickle.dumps(what, pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(content: bytes) -> Any:
+    """The object that another of these processes has packed; bytes from anywhere else must never come here."""
+    return pickle.loads(content)  # noqa: S301 -- of a process that we have started, or that has started this one
 
 
 def with_threads(count: int) -> dict[str, str]:

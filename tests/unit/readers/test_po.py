@@ -143,7 +143,7 @@ def test_keys_blanks_and_formats_are_put_back() -> None:
     ):
         assert line in content
     rewriter = PoRewriter(reading(path))
-    for text, message in (("Cześć!", r"lacks `%\(name\)s`"), (" ", "says nothing")):
+    for text, message in (("Cześć!", r"lacks `%\(name\)s`"), (" ", "the translation is empty")):
         with pytest.raises(DataError, match=message):
             rewriter.put(found["Hello, %(name)s!"], Said(text))
     with pytest.raises(MissingError, match="that its source does not have"):

@@ -111,9 +111,9 @@ def test_values_are_averaged(head, search, seed):
 @pytest.mark.parametrize(
     ("heads", "said"),
     [
-        ((GaussianConfig(), GaussianConfig()), "they say Normal"),
-        ((QuantileConfig(), PointConfig()), "they say Quantiles and Tensor"),
-        ((QuantileConfig(), QuantileConfig(levels=(0.5,))), "they say Quantiles"),
+        ((GaussianConfig(), GaussianConfig()), "they give Normal"),
+        ((QuantileConfig(), PointConfig()), "they give Quantiles and Tensor"),
+        ((QuantileConfig(), QuantileConfig(levels=(0.5,))), "they give Quantiles"),
     ],
 )
 def test_values_that_have_no_average(heads, said):
