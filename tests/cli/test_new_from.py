@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_what_is_no_pair(antiphon: Command, files: Path) -> None:
     told = antiphon("new", "translation", "a.yaml", "b.yaml")
     assert "`antiphon new` writes one recipe, but a.yaml and b.yaml are named" in told.err
     assert not list(files.glob("*.yaml"))
+
+
+def test_an_archive_of_recordings_has_no_texts(antiphon: Command, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "clips.zip", "w") as archive:
+        archive.writestr("one.wav", b"RIFF")
+    told = antiphon("new", "speech", "--data", "clips.zip")
+    assert told.status == 1
+    assert "Give a table with a column of file names and one of texts" in told.err
 
 
 def test_plural_forms_of_a_language_that_has_three(antiphon: Command, files: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from antiphon.contracts.drafting import ColumnFacts, Draft, Look, Proposal
 from antiphon.data.audio import open_audio
-from antiphon.errors import AntiphonError, DataError
+from antiphon.errors import AntiphonError, ConfigError, DataError
 from antiphon.tasks.column_names import RECORDINGS, SPEAKERS, TRANSCRIPTS, check_asked, named, unknown
 
 _HEARD = 40  # recordings that are opened
@@ -22,6 +22,11 @@ def draft(look: Look) -> Draft:
     texts = [name for name in columns if name != audio and look.columns[name].is_text]
     if text is None and len(texts) == 1:
         text = texts[0]
+    if columns == [audio]:  # a folder or an archive
+        raise ConfigError(
+            "The data are recordings without their texts. Give a table with a column of file names and one of texts; a recording inside an"
+            " archive is named as `clips.zip/one.wav` there."
+        )
     if audio is None or text is None:
         raise unknown(look, "speech recognition", *(("audio",) if audio is None else ()), *(("text",) if text is None else ()))
     check_asked(look, "audio", audio)
