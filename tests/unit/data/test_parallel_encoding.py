@@ -109,6 +109,6 @@ def test_processes_end_with_whoever_stops_asking(here: list[int], monkeypatch: p
     blocks = iter([[*enumerate(rows(4))]] * 40)
     made = encoded(blocks, encoding(), 3)
     assert next(made).numbers.tolist() == [1, 2, 3]
-    made.close()  # type: ignore[attr-defined]
+    made.close()
     assert [process.poll() is None for _, process in started] == [False, False]
     assert next(blocks, None) is not None, "no more is read than is needed"
