@@ -15,7 +15,8 @@ from turns import System, machine, table, take_turns, versions
 
 from antiphon.prediction.loading import load
 from antiphon.recipe.assembly import metric_names
-from antiphon.runs.evaluate import Evaluation, compare_evaluations, evaluate
+from antiphon.runs.evaluate import evaluate
+from antiphon.runs.evaluation import Evaluation, compare_evaluations
 
 TEACHER, STUDENT = "teacher", "student"
 

@@ -21,7 +21,7 @@ import antiphon
 from antiphon.contracts.sequences import Prediction
 from antiphon.recipe.recipe import read_recipe
 from antiphon.report.page import write_report
-from antiphon.runs.evaluate import Evaluation
+from antiphon.runs.evaluation import Evaluation
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "runs" / "demo"

@@ -119,7 +119,7 @@ def predict(
     runs, files = runs_and_files(run)
     order = BlockOrder(
         runs=tuple(map(restored, runs)),
-        inputs=tuple(files or _named(input)),
+        inputs=tuple(_named(input, files)),
         output=output,
         block_records=block_records or BLOCK_RECORDS,
         overrides=tuple(settings or ()),
@@ -133,11 +133,7 @@ def predict(
         workers=workers,
     )
     blocks = shard is not None or block_records is not None or engine is not None
-    if files and input != "-":
-        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
-    if stream and (blocks or as_json or not _is_plain(order)):
-        raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
-    _check_modes(glossary, glossary_mode, memory, memory_mode)
+    _check(order, stands_alone=stream, asks_for_more=blocks or as_json)
     if blocks:
         check_blocks(order, shard, engine, as_json=as_json)
     with without_collections():
@@ -152,9 +148,16 @@ def predict(
         _predict_in_order(helped, order, as_json=as_json, quiet=quiet)
 
 
-def _is_plain(order: "BlockOrder") -> bool:
-    """Whether it asks for nothing but words from standard input to standard output."""
-    return not (order.inputs or order.output != "-" or order.workers > 1 or order.glossary or order.memory)
+def _check(order: "BlockOrder", *, stands_alone: bool, asks_for_more: bool) -> None:
+    """Raise ConfigError for options that do not go together; `stands_alone` is `--stream`, beside which there must be no others."""
+    if stands_alone and (asks_for_more or order.inputs or order.output != "-" or order.workers > 1 or order.glossary or order.memory):
+        raise ConfigError("`--stream` must stand alone: it reads words from standard input and writes words to standard output.")
+    for option, mode, usual, named in (
+        ("glossary", order.glossary_mode, "soft", order.glossary),
+        ("memory", order.memory_mode, "tell", order.memory),
+    ):
+        if mode != usual and named is None:
+            raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
 
 
 def _predict_in_order(helped: "Predictor | HelpedPredictor", order: "BlockOrder", *, as_json: bool, quiet: bool) -> None:
@@ -182,13 +185,6 @@ def _await_typing(predictor: "Predictor | HelpedPredictor", runs: Sequence[str],
         print("antiphon: waiting for lines on standard input; end them with Ctrl-D.", file=sys.stderr)
 
 
-def _check_modes(glossary: Glossary, glossary_mode: GlossaryMode, memory: Memory, use: MemoryMode) -> None:
-    """Raise ConfigError for a mode of what is not there."""
-    for option, mode, usual, named in (("glossary", glossary_mode, "soft", glossary), ("memory", use, "tell", memory)):
-        if mode != usual and named is None:
-            raise ConfigError(f"`--{option}-mode {mode}` needs `--{option} FILE`.")
-
-
 def _follow(predictor: "Predictor") -> None:
     """Say the words of each line as soon as they are decided."""
     from antiphon.prediction.spoken_input import lines_of_words
@@ -204,12 +200,16 @@ def _follow(predictor: "Predictor") -> None:
         print(flush=True)
 
 
-def _named(input: str) -> "list[Path | FileConfig]":  # noqa: A002
-    """What `--input` names; nothing where it is standard input."""
+def _named(input: str, files: Sequence[Path]) -> "Sequence[Path | FileConfig]":  # noqa: A002
+    """The files named beside the runs, or by `--input`; none where it is standard input."""
     from antiphon.recipe.named_files import named_files
 
-    found = () if input == "-" else named_files(input, "--input")
-    return list(found) if isinstance(found, tuple) else [found]
+    if files and input != "-":
+        raise ConfigError(f"Inputs must be named once, but are both `--input {input}` and {files[0]}.")
+    if files or input == "-":
+        return files
+    found = named_files(input, "--input")
+    return found if isinstance(found, tuple) else [found]
 
 
 def _answer(predictor: "Predictor | HelpedPredictor", inputs: "Inputs", output: "Output", progress: "_Progress", *, quiet: bool) -> None:

@@ -19,7 +19,7 @@ from antiphon.contracts.records import Record
 from antiphon.contracts.search import SaysCopies, Search
 from antiphon.contracts.sequences import Example, Prediction, Request
 from antiphon.contracts.specs import TokenSpec
-from antiphon.data.limits import empty_side, fitting
+from antiphon.data.limits import fitting
 from antiphon.data.prefetch import ahead
 from antiphon.errors import ConfigError, DataError
 from antiphon.prediction.alike import check_alike
@@ -230,8 +230,9 @@ class Predictor:
     def score_items(self, items: Iterator[Any], *, alignment: bool = False, on_error: OnError = "raise") -> Iterator[Prediction]:
         """Like `score`, for items that `task.items` made of records."""
         size = self.recipe.evaluation.batch_size
-        scorer = TargetScorer(self.model, self.task, batch_size=size, device=self.device, alignment=alignment)
-        return scorer.stream(items, self._with_target, None if on_error == "raise" else refused)
+        limits = self.recipe.data.limits
+        scorer = TargetScorer(self.model, self.task, limits, batch_size=size, device=self.device, alignment=alignment)
+        return scorer.stream(items, None if on_error == "raise" else refused)
 
     def stream(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[Prediction]:
         """Transcribe a recording while it is arriving: a prediction of all so far after each block of samples, and one at the end.
@@ -356,23 +357,6 @@ class Predictor:
                     raise DataError(f"Input {number + 1}: {error}") from error
                 entry = refused(str(error))
             yield entry
-
-    def _with_target(self, item: Any, number: int) -> tuple[Record, Example]:
-        """A record with a target to score, and its arrays. Raises DataError saying what is wrong with it."""
-        if not isinstance(item, Mapping):
-            raise DataError(f"it must be a record with the columns {', '.join(self.task.columns)}, but is {type(item).__name__}.")
-        if isinstance(self.task.source_spec, TokenSpec):
-            check_unicode(item.get(self.task.source_columns[0]))
-        example = readable(self.task.encode(item, number), item, self.task, self.model, self.recipe.data.limits)
-        if example.target is None:
-            raise DataError("it has no target that could be scored.")
-        most, length = self.model.longest_target, len(example.target) - 1
-        if most is not None and length > most:
-            raise DataError(f"the target has {length} elements, more than the {most} that the model can write.")
-        empty = empty_side(example, self.task.source_spec, self.task.target_spec)
-        if empty and not (empty == "target" and self.recipe.data.limits.empty == "keep"):
-            raise DataError(f"the {empty} is empty.")
-        return item, example
 
     def _prepare(self, record: Record, number: int) -> Part:
         target = self.task.target_column

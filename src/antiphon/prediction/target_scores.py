@@ -3,7 +3,7 @@
 Records go through in windows, whose batches are of like length, and come back in their order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
@@ -12,22 +12,23 @@ import numpy as np
 import torch
 
 from antiphon.contracts.abilities import KnowsWords, Rescales
+from antiphon.contracts.limits import Limits
 from antiphon.contracts.model import Seq2SeqModel
 from antiphon.contracts.records import Record
 from antiphon.contracts.sequences import Example, Hypothesis, Prediction, to_device
 from antiphon.contracts.specs import TokenSpec
 from antiphon.contracts.task import Task
 from antiphon.data.collate import collate
+from antiphon.data.limits import empty_side
 from antiphon.errors import ConfigError, DataError, TrainingError
 from antiphon.prediction.documents import Continues
 from antiphon.prediction.likelihoods import log_likelihoods
 from antiphon.prediction.memory import unless_out_of_memory
+from antiphon.prediction.refusals import check_unicode
+from antiphon.prediction.sources import readable
 from antiphon.prediction.windows import full, windows
 from antiphon.prediction.word_alignment import Links, pharaoh, word_links
 from antiphon.search.scoring import score
-
-Given = tuple[Record, Example]
-"""A record, and its two sides as arrays."""
 
 
 @dataclass(frozen=True)
@@ -52,41 +53,53 @@ class TargetScorer:
     Raises ConfigError when words cannot be aligned in what the task reads or writes.
     """
 
-    def __init__(self, model: Seq2SeqModel, task: Task, *, batch_size: int, device: torch.device, alignment: bool):
+    def __init__(self, model: Seq2SeqModel, task: Task, limits: Limits, *, batch_size: int, device: torch.device, alignment: bool):
         if alignment and not isinstance(task, KnowsWords):
             raise ConfigError(
                 f"Word alignments need texts on both sides, but this is a run of {task.name}. Leave `--alignment` out, or use a run of"
                 " translation or summarization."
             )
-        self._model, self._task, self._device = model, task, device
+        self._model, self._task, self._limits, self._device = model, task, limits, device
         self._batch_size, self._alignment = batch_size, alignment
 
-    def stream(
-        self, items: Iterator[Any], ready: Callable[[Any, int], Given], refused: Callable[[str], Prediction] | None
-    ) -> Iterator[Prediction]:
+    def stream(self, items: Iterator[Any], refused: Callable[[str], Prediction] | None) -> Iterator[Prediction]:
         """A prediction for each item, whose value is its target.
 
-        ready     makes arrays of an item and its number, or raises DataError
         refused   makes of a reason the prediction for an item that cannot be used; None raises a DataError that numbers it
         """
-        for window in windows(self._entries(items, ready, refused), full(self._batch_size), lambda _: 1):
+        for window in windows(self._entries(items, refused), full(self._batch_size), lambda _: 1):
             found = iter(self._scored([entry for entry in window if isinstance(entry, _Ready)]))
             for entry in window:
                 yield entry if isinstance(entry, Prediction) else next(found)
 
-    def _entries(
-        self, items: Iterator[Any], ready: Callable[[Any, int], Given], refused: Callable[[str], Prediction] | None
-    ) -> Iterator[_Ready | Prediction]:
+    def _entries(self, items: Iterator[Any], refused: Callable[[str], Prediction] | None) -> Iterator[_Ready | Prediction]:
         for number, item in enumerate(items):
             try:
-                record, example = ready(item, number)
-                words = self._task.word_places(record) if self._alignment and isinstance(self._task, KnowsWords) else None
-                entry: _Ready | Prediction = _Ready(number + 1, record, example, words)
+                example = self._example(item, number)
+                words = self._task.word_places(item) if self._alignment and isinstance(self._task, KnowsWords) else None
+                entry: _Ready | Prediction = _Ready(number + 1, item, example, words)
             except DataError as error:
                 if refused is None:
                     raise DataError(f"Input {number + 1}: {error}") from error
                 entry = refused(str(error))
             yield entry
+
+    def _example(self, item: Any, number: int) -> Example:
+        """The arrays of a record with a target. Raises DataError saying what is wrong with it."""
+        if not isinstance(item, Mapping):
+            raise DataError(f"it must be a record with the columns {', '.join(self._task.columns)}, but is {type(item).__name__}.")
+        if isinstance(self._task.source_spec, TokenSpec):
+            check_unicode(item.get(self._task.source_columns[0]))
+        example = readable(self._task.encode(item, number), item, self._task, self._model, self._limits)
+        if example.target is None:
+            raise DataError("it has no target that could be scored.")
+        most, length = self._model.longest_target, len(example.target) - 1
+        if most is not None and length > most:
+            raise DataError(f"the target has {length} elements, more than the {most} that the model can write.")
+        empty = empty_side(example, self._task.source_spec, self._task.target_spec)
+        if empty and not (empty == "target" and self._limits.empty == "keep"):
+            raise DataError(f"the {empty} is empty.")
+        return example
 
     def _scored(self, entries: Sequence[_Ready]) -> list[Prediction]:
         """Score the longest first, so that a lack of memory shows at once; batches that do not fit are halved."""

@@ -1,9 +1,9 @@
-"""Scores a trained model on held-out records, with confidence intervals; compares two models on the same records."""
+"""Scores a trained model on held-out records, with confidence intervals."""
 
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -11,18 +11,16 @@ from typing import Any
 
 from antiphon.contracts.asking import baselines_of, details_of, remarks_of, shown
 from antiphon.contracts.configuration import plain
-from antiphon.contracts.search import Search
 from antiphon.contracts.sequences import Hypothesis, Padded, Request
 from antiphon.contracts.task import Task
 from antiphon.data.file_records import FILE, STATE, UNIT
 from antiphon.data.limits import Tally, fitting, shortened
 from antiphon.data.mapped import MemoryCorpus
-from antiphon.errors import CheckpointError, ConfigError, DataError, nearest
+from antiphon.errors import CheckpointError, ConfigError, DataError
 from antiphon.metrics.grouped import scores_by
 from antiphon.metrics.interface import Score
 from antiphon.metrics.scoring import evaluate as evaluate_metrics
-from antiphon.metrics.scoring import find_metrics, named
-from antiphon.metrics.significance import Comparison, compare
+from antiphon.metrics.scoring import find_metrics
 from antiphon.prediction.loading import open_predictor
 from antiphon.prediction.memory import Say, silent
 from antiphon.prediction.predictor import Predictor
@@ -32,76 +30,13 @@ from antiphon.prediction.scoring import Decoded, batches_of, decode_and_score, g
 from antiphon.recipe.assembly import build_losses, metric_names, open_splits
 from antiphon.recipe.effects import EVALUATION
 from antiphon.runs import stored_evaluations
+from antiphon.runs.evaluation import Evaluation, Item
 from antiphon.runs.validation_records import validation_source
 from antiphon.search.ensemble import Average
-from antiphon.store.json_text import plain_numbers
 from antiphon.training.distributed import Ranks
 
 Progress = Callable[[int, int], object]
 """Takes how many of how many are done."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One scored record."""
-
-    source: str
-    references: tuple[str, ...]
-    prediction: str
-    score: float
-    finish_reason: str
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of a model on a set, with every prediction.
-
-    `items` show predictions and references as texts; `values` and `actual` are what metrics compare, in the same order. `baselines`
-    are the scores of simple methods on the same records, by name, and `said_by` what each of them said; `details` what the task has to
-    say beside scores; `remarks` what a reader of the scores should know, one sentence each.
-    """
-
-    run: str
-    data: str
-    records: int
-    seconds: float
-    search: dict[str, Any]
-    scores: tuple[Score, ...]
-    finish_reasons: dict[str, int]
-    baselines: dict[str, tuple[Score, ...]] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-    details: dict[str, Any] = field(repr=False, default_factory=dict)
-    items: tuple[Item, ...] = field(repr=False, default=())
-    values: tuple[Any, ...] = field(repr=False, default=())
-    actual: tuple[Sequence[Any], ...] = field(repr=False, default=())
-    said_by: Mapping[str, Sequence[Any]] = field(repr=False, default_factory=dict)
-
-    def to_plain(self, *, items: bool = False) -> dict[str, Any]:
-        """Plain values, for JSON, with None for NaN; with `items` also every prediction and the details."""
-        shown = asdict(replace(self, values=(), actual=(), said_by={}))
-        del shown["values"], shown["actual"], shown["said_by"]
-        if not items:
-            del shown["items"], shown["details"]
-        return dict(plain_numbers(shown))
-
-    def __getitem__(self, name: str) -> float:
-        """The value of a score by name. Raises KeyError if it does not exist."""
-        score = named(self.scores, name)
-        if score is None:
-            raise KeyError(f"There is no score `{name}`; there are: {', '.join(self)}.{nearest(name.lower(), self)}")
-        return score.value
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of the scores: `dict(evaluation)` gives all of them."""
-        return (score.name for score in self.scores)
-
-    def __len__(self) -> int:
-        """The number of scores."""
-        return len(self.scores)
-
-    def keys(self) -> list[str]:
-        """The names of the scores."""
-        return list(self)
 
 
 def evaluate(
@@ -139,9 +74,7 @@ def evaluate(
     metrics, resamples, ranks = metric_names(recipe), recipe.evaluation.resamples, Ranks(0, 1, predictor.device)
     pairs = group_references(task, records, alternatives=recipe.evaluation.alternatives)
     items, references = [record for record, _ in pairs], [found for _, found in pairs]
-    if progress is not None:
-        predictor = copy.copy(predictor)
-        predictor.search = _counted(predictor.search, len(pairs), progress)
+    predictor = _telling(predictor, len(pairs), progress)
     tally = Tally()
     likelihood = _likelihood(predictor, records, ranks, say, tally)  # before what takes long, as it may find what stops the run
     decoded = decode_and_score(predictor.predict_items, task, pairs, metrics, ranks, resamples=resamples)
@@ -149,7 +82,6 @@ def evaluate(
         say(sentence)
     values, baselines = [prediction.value for prediction in decoded.predictions], baselines_of(task, items)
     scores = (*decoded.scores, *likelihood)
-    of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]  # a baseline says no more than points
     evaluation = Evaluation(
         run=_shown_runs(run, weights, average),
         data=name,
@@ -158,7 +90,7 @@ def evaluate(
         search=plain(recipe.search),
         scores=scores,
         finish_reasons=dict(decoded.finish_reasons),
-        baselines={name: tuple(evaluate_metrics(of_points, said, references, resamples=resamples)) for name, said in baselines.items()},
+        baselines={name: _baseline_scores(said, references, metrics, resamples) for name, said in baselines.items()},
         remarks=(*left_out, *remarks_of(task, items), *_notes(metrics, references), *_of_loss(tally), *_remarks(decoded, scores)),
         details=_by_column(items, values, references, metrics) | details_of(task, items, decoded.predictions, references, baselines),
         items=tuple(_items(task, decoded, references)),
@@ -169,6 +101,12 @@ def evaluate(
     if isinstance(run, Predictor):
         return evaluation
     return _stored(evaluation, [run] if isinstance(run, Path | str) else run, source, overrides)
+
+
+def _baseline_scores(said: Sequence[Any], references: Sequence[Sequence[Any]], metrics: Sequence[str], resamples: int) -> tuple[Score, ...]:
+    """The scores of a baseline, which says no more than points."""
+    of_points = [metric.name for metric in find_metrics(metrics) if not metric.spread]
+    return tuple(evaluate_metrics(of_points, said, references, resamples=resamples))
 
 
 def _by_column(
@@ -226,21 +164,6 @@ def _stored(evaluation: Evaluation, runs: Sequence[Path | str], source: Any, ove
     except CheckpointError as error:
         return replace(evaluation, remarks=(*evaluation.remarks, str(error)))
     return evaluation
-
-
-def of_baseline(evaluation: Evaluation, name: str) -> Evaluation:
-    """One of the evaluation's baselines in the form of an evaluation, for comparisons."""
-    scores, values = evaluation.baselines[name], tuple(evaluation.said_by[name])
-    return replace(evaluation, run=name, seconds=0.0, scores=scores, values=values, baselines={}, said_by={}, remarks=(), details={})
-
-
-def compare_evaluations(one: Evaluation, two: Evaluation, metrics: Sequence[str], *, resamples: int = 1000) -> list[Comparison]:
-    """Paired significance of the difference between two models on the same records."""
-    if [item.source for item in one.items] != [item.source for item in two.items]:
-        remedy = " Set `task.backtest` and `task.horizon` alike for both." if "steps" in one.details or "steps" in two.details else ""
-        raise DataError(f"Two models can only be compared on the same records in the same order.{remedy}")
-    first, second = one.values, two.values
-    return [compare(metric, first, second, one.actual, resamples=resamples) for metric in find_metrics(metrics)]
 
 
 _ENCODED_TOGETHER = 1024  # records whose arrays are in memory at a time
@@ -310,9 +233,11 @@ def _shown_runs(run: Path | str | Predictor | Sequence[Path | str], weights: Seq
     return " + ".join(shown) + (f" ({average})" if average is not None else "")
 
 
-def _counted(search: Search, total: int, progress: Progress) -> Search:
-    """The search, which reports after each batch how many of all sources are done."""
-    done = 0
+def _telling(predictor: Predictor, total: int, progress: Progress | None) -> Predictor:
+    """The predictor, whose search reports after each batch how many of all sources are done."""
+    if progress is None:
+        return predictor
+    search, done = predictor.search, 0
 
     def counting(model: Any, source: Padded, requests: Sequence[Request] | None = None) -> list[list[Hypothesis]]:
         nonlocal done
@@ -321,4 +246,6 @@ def _counted(search: Search, total: int, progress: Progress) -> Search:
         progress(done, total)
         return found
 
-    return counting
+    other = copy.copy(predictor)
+    other.search = counting
+    return other
