@@ -19,6 +19,8 @@ RECORDINGS = 2  # of a batch, at least
 HELD_OUT = (0.05, 500)  # for validation and again for a test: this share of the records, at most so many
 FEWEST_TO_HOLD_OUT = 200  # records; of fewer none are spared for a test
 
+WORTH_ROUNDING = 1.15  # times as fast must bf16 be: a few updates are not measured more exactly than that
+
 DROPOUTS = ((3.0, 0.1), (10.0, 0.2), (30.0, 0.3), (float("inf"), 0.4))
 """Up to so many passes over the data, so much dropout: what is seen often is learned by heart."""
 
@@ -88,6 +90,12 @@ def held_out(records: int) -> int:
 def wide_enough(facts: Facts) -> bool:
     """Whether a model of this speed sees the data often enough, in enough updates."""
     return facts.passes >= PASSES and facts.learned >= FEWEST_UPDATES * facts.bounds[0]
+
+
+def worth_rounding(exact: float, rounded: float) -> float | None:
+    """How many times as fast updates in bf16 are, given the seconds of some in fp32 and in bf16; None where that is too little."""
+    gain = exact / max(rounded, 1e-9)
+    return gain if gain >= WORTH_ROUNDING else None
 
 
 def passes_said(facts: Facts) -> str:

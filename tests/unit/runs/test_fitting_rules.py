@@ -2,7 +2,19 @@
 
 import pytest
 
-from antiphon.runs.fitting_rules import FEWEST_TOKENS, FRAMES, TOKENS, UPDATES, Facts, batch, dropout, held_out, passes_said, wide_enough
+from antiphon.runs.fitting_rules import (
+    FEWEST_TOKENS,
+    FRAMES,
+    TOKENS,
+    UPDATES,
+    Facts,
+    batch,
+    dropout,
+    held_out,
+    passes_said,
+    wide_enough,
+    worth_rounding,
+)
 
 
 def facts(
@@ -56,3 +68,9 @@ def test_a_model_is_small_enough_to_see_the_data_some_times() -> None:
 @pytest.mark.parametrize(("records", "count"), [(2, 1), (100, 5), (1100, 55), (34_000, 500)])
 def test_a_twentieth_is_held_out_and_never_more_than_500(records: int, count: int) -> None:
     assert held_out(records) == count
+
+
+def test_bf16_must_be_faster_by_more_than_chance() -> None:
+    assert worth_rounding(3.0, 2.0) == 1.5
+    assert worth_rounding(2.2, 2.0) is None
+    assert worth_rounding(2.0, 3.0) is None
