@@ -63,6 +63,8 @@ def recipe_for(
     look, records = look_at(plugin, named, minutes, asked, say)
     draft = plugin.draft(look) if plugin.draft is not None else Draft(settings={})
     text = _drafted(plugin, draft, look, named, path)
+    if "training.precision" in asked:  # it decides how fast models are
+        text = with_setting(text, "training.precision", asked["training.precision"])
     found = _measured(plugin, draft, look, named, text, say)
     for name, choice in _training(draft, found, look).items():
         text = with_setting(text, name, choice.value, choice.reason)
@@ -160,13 +162,14 @@ def _fastest(
     sources, targets = map(float, elements_of(corpora["train"]))
     lengths, scale = sources if frames else targets, 1.0 if whole else look.records / max(count, 1)
     unmeasured = rules.Facts(look.records, look.minutes, lengths * scale, None, frames, sources=0.0 if frames else sources * scale)
+    tries_bf16 = isinstance(task.target_spec, TokenSpec) and "precision" not in plain_values(text)["training"]
     found: _Measured | None = None
     for size in sizes:
         say(f"trying a few updates of {', '.join(f'{name} {as_yaml(choice.value)}' for name, choice in size.items()) or 'the model'}")
         sized = _sampled(_with_size(text, size), files, unmeasured.bounds[0])  # the slowest batches: no more is promised than will be
         cost = measure(sized, task, build_model(sized, task), corpora, splits)
         seconds, gain = cost.seconds_per_epoch, None
-        if isinstance(task.target_spec, TokenSpec) and has_bf16(torch.device(cost.device)):
+        if tries_bf16 and has_bf16(torch.device(cost.device)):
             rounded = replace(sized, training=replace(sized.training, precision="bf16"))
             gain = rules.worth_rounding(seconds, measure(rounded, task, build_model(sized, task), corpora, splits).seconds_per_epoch)
         facts = replace(unmeasured, speed=lengths / max(seconds, 1e-9) * (gain or 1.0))
